@@ -1,0 +1,114 @@
+"""The step after the servers: bootstrap, restore point, migrate, seed, on every target alike.
+
+A Stash remembers which migrations and seeds stand in the databases. A preview so lists what is pending, an unchanged
+schema costs nothing, and a failed update leaves the state as it was: the next `pulumi up` tries again.
+"""
+
+import asyncio
+import datetime
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pulumi
+
+from db import migrations, seeds
+from infra.hooks import before_change, step
+from infra.platform import Platform
+from infra.settings import Settings
+
+GENERATION = 1  # raised by a restore: the databases may then be older than the state
+
+
+class Schema(pulumi.ComponentResource):
+    """Migrates and seeds the databases of `settings.apps` on `platform`."""
+
+    def __init__(
+        self, name: str, settings: Settings, platform: Platform, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("pgstack:index:Schema", name, None, opts)
+        wanted = {app: content(app, settings) for app in settings.apps}
+
+        async def announce(args: pulumi.ResourceHookArgs) -> None:
+            before = (args.old_inputs or {}).get("input") or {}
+            for line in changes(before.get("apps") or {}, wanted):
+                pulumi.log.info(line)
+
+        async def apply(_: pulumi.ResourceHookArgs) -> None:
+            await platform.bootstrap()
+            await platform.restore_point(f"migrate-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}")
+            with tempfile.TemporaryDirectory(prefix="pgstack-") as folder:
+                ca_file = Path(folder) / "ca.crt"
+                ca_file.write_text(await _resolved(platform.ca_certificate))
+                for app in settings.apps:
+                    url = await _resolved(platform.apps[app].direct)
+                    await asyncio.to_thread(_bring_up_to_date, settings, app, url, ca_file)
+
+        pulumi.Stash(
+            name,
+            input={"generation": GENERATION, "incarnation": platform.incarnation, "apps": wanted},
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=list(platform.ready),
+                hooks=before_change(step(f"{name}-announce", announce, in_preview=True), step(f"{name}-apply", apply)),
+            ),
+        )
+        self.register_outputs({})
+
+
+def content(app: str, settings: Settings) -> dict[str, Any]:
+    """What an application's database is to contain: the target revision, and the checksums on the way there."""
+    return {
+        "target": settings.revisions.get(app, "head"),
+        "revisions": {it.revision: it.checksum for it in migrations.revisions(app)},
+        "seeds": dict(seeds.checksums(app, settings.seeds)),
+    }
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """One line for each revision and seed set of `after` that `before` does not have."""
+    lines = []
+    for app, wanted in after.items():
+        had = before.get(app) or {"target": "head", "revisions": {}, "seeds": {}}
+        known = had["revisions"]
+        lines += [
+            f"{app}: migration {revision} is pending" for revision in wanted["revisions"] if revision not in known
+        ]
+        lines += [
+            f"{app}: migration {revision} was changed after it was applied"
+            for revision, checksum in wanted["revisions"].items()
+            if known.get(revision, checksum) != checksum
+        ]
+        lines += [f"{app}: migration {revision} is gone" for revision in known if revision not in wanted["revisions"]]
+        lines += [
+            f"{app}: seed set {seed} is pending"
+            for seed, checksum in wanted["seeds"].items()
+            if had["seeds"].get(seed) != checksum
+        ]
+        if had["target"] != wanted["target"]:
+            lines.append(f"{app}: goes to revision {wanted['target']}")
+    return lines
+
+
+def goes_down(app: str, current: str | None, target: str) -> bool:
+    """Whether `target` lies before the `current` revision of the database."""
+    if target == "head" or current is None:
+        return False
+    order = ["base", *(it.revision for it in migrations.revisions(app))]
+    return target in order and current in order and order.index(target) < order.index(current)
+
+
+def _bring_up_to_date(settings: Settings, app: str, url: str, ca_file: Path) -> None:
+    target = settings.revisions.get(app, "head")
+    if goes_down(app, migrations.current(app, url, ca_file=ca_file), target):
+        migrations.downgrade(app, url, ca_file=ca_file, target=target, report=pulumi.log.info)
+    else:
+        migrations.upgrade(app, url, ca_file=ca_file, target=target, report=pulumi.log.info)
+    seeds.seed(app, url, settings.seeds, ca_file=ca_file, report=pulumi.log.info, environment=settings.environment)
+
+
+async def _resolved(value: pulumi.Output[str]) -> str:
+    resolved = await value.future()
+    assert resolved is not None  # noqa: S101 - hooks run only when everything is known
+    return resolved

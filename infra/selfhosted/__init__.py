@@ -1,0 +1,1 @@
+"""Target `docker`: PostgreSQL, PgBouncer and pgBackRest as containers of one Docker host."""

@@ -1,0 +1,105 @@
+"""What only the stack's administrator may do: prepare databases and logins, and mark points to come back to."""
+
+import asyncio
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+import tenacity
+
+from infra.errors import EngineError
+from infra.selfhosted.backups import ensure_recent_backup
+from infra.selfhosted.certificates import Leaf
+from infra.selfhosted.credentials import AppPasswords
+from infra.selfhosted.engine import Engine
+from infra.selfhosted.postgres import ADMIN, POOLER_LOOKUP
+from infra.selfhosted.stack import Names
+
+_ARCHIVED_WITHIN = 60  # seconds
+
+
+@dataclass(frozen=True)
+class Administration:
+    """The deployment's own login: a client certificate that exists in the encrypted state and nowhere else."""
+
+    engine: Engine
+    names: Names
+    host: str
+    port: pulumi.Output[int]
+    ca: pulumi.Output[str]
+    login: Leaf
+    passwords: Mapping[str, AppPasswords]
+
+    async def bootstrap(self) -> None:
+        """Databases, groups, logins, schemas, extensions and grants of every application; changes only what differs."""
+        from db.bootstrap import AppAccess, Login, bootstrap  # noqa: PLC0415 - psycopg is not needed by a no-op
+
+        resolved = await pulumi.Output.all(
+            port=self.port,
+            ca=self.ca,
+            certificate=self.login.certificate,
+            key=self.login.key,
+            passwords={
+                app: {"owner": it.owner, "application": it.application, "readonly": it.readonly}
+                for app, it in self.passwords.items()
+            },
+        ).future()
+        assert resolved is not None  # noqa: S101 - hooks run only when everything is known
+        accesses = [
+            AppAccess(
+                app=app,
+                database=app,
+                owner=Login(f"{app}_owner_1", given["owner"]),
+                application=Login(f"{app}_app_1", given["application"]),
+                readonly=Login(f"{app}_readonly_1", given["readonly"]),
+            )
+            for app, given in resolved["passwords"].items()
+        ]
+        with _login_files(resolved["ca"], resolved["certificate"], resolved["key"]) as files:
+            conninfo = {
+                "host": self.host,
+                "port": str(resolved["port"]),
+                "user": ADMIN,
+                **files,
+            }
+            await asyncio.to_thread(bootstrap, conninfo, accesses, pooler_lookup=POOLER_LOOKUP)
+
+    async def restore_point(self, label: str) -> None:
+        """Name a point whose WAL is proven archived, and take an incremental backup if the last is over a day old."""
+        await ensure_recent_backup(self.engine, self.names("backup"))
+        segment = await self._query(f"SELECT pg_walfile_name(pg_create_restore_point('{label}'))")
+        await self._query("SELECT pg_switch_wal()")
+        async for attempt in tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception_type(EngineError),
+            stop=tenacity.stop_after_delay(_ARCHIVED_WITHIN),
+            wait=tenacity.wait_fixed(0.2),
+            reraise=True,
+        ):
+            with attempt:
+                archived = await self._query("SELECT coalesce(last_archived_wal, '') FROM pg_stat_archiver")
+                if archived < segment:  # names of one timeline sort by position
+                    raise EngineError(
+                        f"WAL segment {segment} of restore point {label} was not archived within {_ARCHIVED_WITHIN} s "
+                        f"(last: {archived or 'none'}): `docker logs {self.names('postgres')}` says why; "
+                        "nothing was migrated"
+                    )
+
+    async def _query(self, sql: str) -> str:
+        answer = await self.engine.run(
+            self.names("postgres"), ["psql", "-X", "-qAt", "-U", "postgres", "-d", "postgres", "-c", sql]
+        )
+        return answer.strip()
+
+
+@contextmanager
+def _login_files(ca: str, certificate: str, key: str) -> Iterator[dict[str, str]]:
+    """libpq takes certificates from files only: private ones, gone as soon as they were used."""
+    with tempfile.TemporaryDirectory(prefix="pgstack-") as folder:  # mode 0700
+        paths = {name: Path(folder) / name for name in ("sslrootcert", "sslcert", "sslkey")}
+        for path, text in zip(paths.values(), (ca, certificate, key), strict=True):
+            path.touch(mode=0o600)
+            path.write_text(text)
+        yield {name: str(path) for name, path in paths.items()} | {"sslmode": "verify-full"}

@@ -1,0 +1,163 @@
+"""pgBackRest: a repository of its own, WAL archived continuously, backups by schedule."""
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from infra.hooks import before_change, step
+from infra.selfhosted.certificates import Certificates
+from infra.selfhosted.container import ContainerArgs, Mount, run
+from infra.selfhosted.engine import Engine
+from infra.selfhosted.files import Files
+from infra.selfhosted.postgres import Postgres
+from infra.selfhosted.stack import Names, child
+from infra.selfhosted.volumes import lasting
+from infra.settings import Settings
+
+_PGBACKREST = ["pgbackrest", "--config=/etc/pgstack/pgbackrest.conf", "--stanza=main"]
+_DAY = 24 * 3600  # seconds
+
+
+@dataclass(frozen=True)
+class BackupsArgs:
+    settings: Settings
+    engine: Engine
+    network: pulumi.Input[str]
+    image: pulumi.Input[str]
+    postgres: Postgres
+    certificates: Certificates
+    repository_key: pulumi.Output[str]
+
+
+class Backups(pulumi.ComponentResource):
+    """A repository that is complete from the first minute: stanza, checked archiving, one full backup.
+
+    Outputs: `container`, `repository_volume` (str). `ready` is done once a full backup exists.
+    """
+
+    def __init__(self, name: str, names: Names, args: BackupsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("pgstack:selfhosted:Backups", name, None, opts)
+        settings = args.settings
+        server = args.certificates.leaf("backup", names("backup"), [names("backup"), "backup"])
+        files = Files(
+            f"{name}-files",
+            names,
+            "backup",
+            args.engine,
+            args.image,
+            {
+                "pgbackrest.conf": args.repository_key.apply(
+                    lambda key: pgbackrest_conf(names("postgres"), key, settings.keep_full, settings.keep_differential)
+                ),
+                "crontab": crontab(settings),
+                "tls/ca.crt": args.certificates.ca,
+                "tls/server.crt": server.certificate,
+                "tls/server.key": server.key,
+            },
+            child(self),
+        )
+        repository = lasting(f"{name}-repository", names, "repository", self, disposable=settings.disposable)
+        container = run(
+            f"{name}-container",
+            names,
+            "backup",
+            ContainerArgs(
+                image=args.image,
+                network=args.network,
+                mounts=[
+                    Mount(args.postgres.data_volume, "/var/lib/postgresql", read_only=True),
+                    Mount(args.postgres.socket_volume, "/run/postgresql"),
+                    Mount(repository.name, "/var/lib/pgbackrest"),
+                    Mount(files.volume, "/etc/pgstack", read_only=True),
+                ],
+                command=["backup"],
+                stop_signal="SIGTERM",
+                grace=30,  # a backup that is cut short is taken again
+            ),
+            self,
+            [files.written, args.postgres.ready],
+        )
+        self.container, self.repository_volume = container.name, repository.name
+
+        async def prepare(_: pulumi.ResourceHookArgs) -> None:
+            await ensure_full_backup(args.engine, names("backup"))
+
+        self.ready = pulumi.Stash(
+            f"{name}-stanza",
+            input={
+                "repository": repository.mountpoint.apply(lambda _: args.engine.volume_created(names("repository")))
+            },
+            opts=child(
+                self,
+                depends_on=[container],
+                hooks=before_change(step(f"{name}-prepare", prepare)),
+            ),
+        )
+        self.register_outputs({"container": self.container, "repository_volume": self.repository_volume})
+
+
+async def ensure_full_backup(engine: Engine, container: str) -> None:
+    """Create the stanza, prove that WAL arrives, and take a full backup unless one exists. Can be run again."""
+    await engine.run(container, [*_PGBACKREST, "stanza-create"])
+    await engine.run(container, [*_PGBACKREST, "check"])
+    if not await backups(engine, container):
+        pulumi.log.info("taking the first full backup (some seconds for a new cluster)", ephemeral=True)
+        await engine.run(container, [*_PGBACKREST, "--type=full", "backup"])
+
+
+async def ensure_recent_backup(engine: Engine, container: str) -> None:
+    """Take an incremental backup if the newest is older than a day. Nothing to do for a new cluster."""
+    newest = max((int(it["timestamp"]["stop"]) for it in await backups(engine, container)), default=0)
+    if time.time() - newest > _DAY:
+        pulumi.log.info("the last backup is over a day old: taking an incremental one first", ephemeral=True)
+        await engine.run(container, [*_PGBACKREST, "--type=incr", "backup"])
+
+
+async def backups(engine: Engine, container: str) -> list[dict[str, Any]]:
+    """The repository's backups, oldest first, as `pgbackrest info --output=json` describes them."""
+    stanzas = json.loads(await engine.run(container, [*_PGBACKREST, "--output=json", "info"]))
+    found: list[dict[str, Any]] = stanzas[0]["backup"] if stanzas else []
+    return found
+
+
+def crontab(settings: Settings) -> str:
+    """The schedule, in UTC (https://github.com/aptible/supercronic)."""
+    backup = " ".join([*_PGBACKREST, "backup"])
+    return (
+        f"{settings.backup_full} {backup} --type=full\n"
+        f"{settings.backup_differential} {backup} --type=diff\n"
+        f"{settings.backup_incremental} {backup} --type=incr\n"
+    )
+
+
+def pgbackrest_conf(client: str, key: str, keep_full: int, keep_differential: int) -> str:
+    """The repository's side of pgBackRest (https://pgbackrest.org/configuration.html); holds the only key."""
+    return f"""\
+[global]
+repo1-path=/var/lib/pgbackrest
+repo1-cipher-type=aes-256-cbc
+repo1-cipher-pass={key}
+repo1-retention-full={keep_full}
+repo1-retention-diff={keep_differential}
+repo1-bundle=y
+repo1-block=y
+compress-type=zst
+compress-level=3
+process-max=2
+start-fast=y
+log-level-console=info
+log-level-file=off
+lock-path=/tmp/pgbackrest
+tls-server-address=*
+tls-server-auth={client}=main
+tls-server-ca-file=/etc/pgstack/tls/ca.crt
+tls-server-cert-file=/etc/pgstack/tls/server.crt
+tls-server-key-file=/etc/pgstack/tls/server.key
+
+[main]
+pg1-path=/var/lib/postgresql/16/main
+pg1-socket-path=/run/postgresql
+"""

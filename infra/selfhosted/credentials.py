@@ -1,0 +1,65 @@
+"""Passwords, the repository's key, the stack's identity and its ports: chosen once, kept in the state."""
+
+import secrets
+import socket
+import string
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from infra.selfhosted.stack import kept
+
+_ALPHABET = string.ascii_letters + string.digits  # nothing that a URL would have to escape
+_LENGTH = 32  # 190 bits; Neon asks for 60 at least
+
+
+@dataclass(frozen=True)
+class AppPasswords:
+    """One application's three logins: owner (migrations), application, readonly. All secret."""
+
+    owner: pulumi.Output[str]
+    application: pulumi.Output[str]
+    readonly: pulumi.Output[str]
+
+
+class Credentials(pulumi.ComponentResource):
+    """Everything about a stack that is random.
+
+    Outputs: `stack_id` (str, a UUID), `passwords` (application to AppPasswords), `repository_key` (secret str).
+    """
+
+    def __init__(self, name: str, apps: Sequence[str], opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("pgstack:selfhosted:Credentials", name, None, opts)
+        self._name = name
+        self.stack_id = kept(f"{name}-stack-id", str(uuid.uuid4()), self, secret=False)
+        self.repository_key = kept(f"{name}-repository-key", password(), self)
+        self.passwords: Mapping[str, AppPasswords] = {
+            app: AppPasswords(
+                owner=kept(f"{name}-{app}-owner-1", password(), self),
+                application=kept(f"{name}-{app}-app-1", password(), self),
+                readonly=kept(f"{name}-{app}-readonly-1", password(), self),
+            )
+            for app in apps
+        }
+        self.register_outputs({"stack_id": self.stack_id})
+
+    def port(self, name: str, configured: int, preferred: int) -> pulumi.Output[int]:
+        """The configured port, else the preferred one, else (both 0) a free one that stays the same for ever."""
+        if wanted := configured or preferred:
+            return pulumi.Output.from_input(wanted)
+        return kept(f"{self._name}-{name}-port", free_port(), self, secret=False).apply(int)
+
+
+def password() -> str:
+    """A new random password."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
+
+
+def free_port() -> int:
+    """A TCP port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

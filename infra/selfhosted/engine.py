@@ -1,0 +1,121 @@
+"""The Docker Engine as hooks need it: files into volumes, signals, commands inside containers.
+
+Resources are the Docker provider's business; this is what must happen between them. The engine is the one that the
+provider uses: `DOCKER_HOST`, else the default socket.
+"""
+
+import asyncio
+import io
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from docker.errors import APIError, DockerException, NotFound
+from docker.models.containers import Container
+
+import docker
+from infra.errors import EngineError
+
+POSTGRES_UID = 999  # fixed in both images, so that volumes can be shared and written from outside
+_WRITER_TARGET = "/files"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A connected engine. Blocking; the async methods run in a thread, so that a deployment goes on meanwhile."""
+
+    client: docker.DockerClient
+
+    @classmethod
+    def connect(cls) -> "Engine":
+        """Raises EngineError when no engine answers."""
+        try:
+            client = docker.from_env(timeout=600)  # a full backup answers only when it is done
+            client.ping()
+        except DockerException as error:
+            raise EngineError(
+                f"no Docker Engine answers ({_first_line(error)}): start it (`make tools` does), "
+                "or point DOCKER_HOST at one"
+            ) from error
+        return cls(client)
+
+    def volume_created(self, name: str) -> str | None:
+        """When the volume was created (RFC 3339), or None: a volume that was removed and made anew is empty."""
+        try:
+            return str(self.client.volumes.get(name).attrs["CreatedAt"])
+        except NotFound:
+            return None
+
+    def container(self, name: str) -> Container | None:
+        """The container of that name, running or not."""
+        try:
+            return self.client.containers.get(name)
+        except NotFound:
+            return None
+
+    async def write(self, volume: str, image: str, labels: Mapping[str, str], files: Mapping[str, str]) -> None:
+        """Put `files` (relative path to text) into `volume`, readable by the servers' user only."""
+        await asyncio.to_thread(self._write, volume, image, labels, files)
+
+    def _write(self, volume: str, image: str, labels: Mapping[str, str], files: Mapping[str, str]) -> None:
+        name = f"{volume}-writer"
+        if leftover := self.container(name):  # an earlier deployment was killed here
+            leftover.remove(force=True)
+        # Never started: the engine writes into the volumes of a created container.
+        writer = self.client.containers.create(
+            image,
+            name=name,
+            labels=dict(labels),
+            volumes={volume: {"bind": _WRITER_TARGET}},
+            network_mode="none",
+        )
+        try:
+            writer.put_archive(_WRITER_TARGET, archive(files))
+        finally:
+            writer.remove(force=True)
+
+    async def signal(self, name: str, signal: str) -> None:
+        """Send `signal` to the container if it runs."""
+        container = await asyncio.to_thread(self.container, name)
+        if container is not None and container.status == "running":
+            await asyncio.to_thread(container.kill, signal)
+
+    async def run(self, name: str, command: Sequence[str]) -> str:
+        """The standard output of `command` in the running container. Raises EngineError with its last lines."""
+        return await asyncio.to_thread(self._run, name, command)
+
+    def _run(self, name: str, command: Sequence[str]) -> str:
+        container = self.container(name)
+        if container is None or container.status != "running":
+            raise EngineError(f"container {name} is not running: `docker logs {name}` says why")
+        try:
+            code, (out, err) = container.exec_run(list(command), demux=True)
+        except APIError as error:
+            raise EngineError(f"{' '.join(command[:3])} in {name} could not start: {_first_line(error)}") from error
+        if code != 0:
+            said = (err or out or b"").decode(errors="replace").strip().splitlines()
+            raise EngineError(f"`{' '.join(command[:4])}` in {name} ended with {code}: {' / '.join(said[-3:])}")
+        return (out or b"").decode(errors="replace")
+
+
+def archive(files: Mapping[str, str]) -> bytes:
+    """A tar of `files` and their folders, owned by the servers' user, closed to everybody else."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for folder in sorted({path.rpartition("/")[0] for path in files} - {""}):
+            tar.addfile(_entry(folder, tarfile.DIRTYPE, 0o500))
+        for path, text in sorted(files.items()):
+            entry, data = _entry(path, tarfile.REGTYPE, 0o400), text.encode()
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def _entry(path: str, kind: bytes, mode: int) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(path)
+    entry.type, entry.mode, entry.uid, entry.gid = kind, mode, POSTGRES_UID, POSTGRES_UID
+    return entry
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

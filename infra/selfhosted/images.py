@@ -1,0 +1,84 @@
+"""The two images, built on the Docker host from docker/ and from what tools/ prepared."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+import pulumi_docker as docker
+
+from infra.errors import DeploymentError
+from infra.selfhosted.stack import child
+
+_FOLDER = Path(__file__).parents[2] / "docker"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What tools/ left in its manifest: tags of local images, and where PostgreSQL's files come from."""
+
+    postgres_source: str
+    base_image: str
+    server_image: str
+    scheduler_image: str
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] = os.environ) -> "Prepared":
+        """Raises DeploymentError when the shell was not prepared."""
+        folder = environ.get("PGSTACK_TOOLS", "")
+        try:
+            manifest = json.loads((Path(folder) / "manifest.json").read_text())
+        except OSError as error:
+            raise DeploymentError(
+                f'PGSTACK_TOOLS is "{folder}", which has no manifest.json: run `make tools`, '
+                'then prepare this shell: eval "$(python3 -m tools shell)"'
+            ) from error
+        return cls(**{field: manifest.get(field) or "" for field in cls.__dataclass_fields__})
+
+    @property
+    def build_args(self) -> dict[str, str]:
+        """As the Dockerfiles call them."""
+        return {
+            "POSTGRES_SOURCE": self.postgres_source,
+            "BASE_IMAGE": self.base_image,
+            "SERVER_IMAGE": self.server_image or self.base_image,
+            "SCHEDULER_IMAGE": self.scheduler_image,
+        }
+
+
+class Images(pulumi.ComponentResource):
+    """Builds the images; stacks with the same sources share them.
+
+    Outputs: `postgres`, `pooler` (str, tags that name their contents).
+    """
+
+    def __init__(self, name: str, prepared: Prepared, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("pgstack:selfhosted:Images", name, None, opts)
+        self.postgres = self._build(f"{name}-postgres", "postgres", prepared)
+        self.pooler = self._build(f"{name}-pgbouncer", "pgbouncer", prepared)
+        self.register_outputs({"postgres": self.postgres, "pooler": self.pooler})
+
+    def _build(self, name: str, folder: str, prepared: Prepared) -> pulumi.Output[str]:
+        image = docker.RemoteImage(
+            name,
+            name=tag(folder, prepared),
+            build=docker.RemoteImageBuildArgs(
+                context=os.path.relpath(_FOLDER / folder),  # relative, so that two clones agree
+                build_args=prepared.build_args,
+            ),
+            keep_locally=True,  # other stacks run on it
+            opts=child(self),
+        )
+        return image.name
+
+
+def tag(folder: str, prepared: Prepared) -> str:
+    """`pgstack/<folder>:<digest>` of the build context, the build arguments and nothing else."""
+    digest = hashlib.sha256(json.dumps(prepared.build_args, sort_keys=True).encode())
+    for path in sorted((_FOLDER / folder).rglob("*")):
+        if path.is_file():
+            digest.update(f"{path.relative_to(_FOLDER)}:{path.stat().st_mode & 0o111:o}:".encode() + path.read_bytes())
+    return f"pgstack/{folder}:{digest.hexdigest()[:16]}"

@@ -1,0 +1,136 @@
+"""Target docker: the whole Postgres on one Docker host, as a list of what exists."""
+
+from urllib.parse import quote
+
+import pulumi
+
+from infra.platform import AppUrls, Platform
+from infra.selfhosted.administration import Administration
+from infra.selfhosted.backups import Backups, BackupsArgs
+from infra.selfhosted.budget import share_out
+from infra.selfhosted.certificates import Certificates
+from infra.selfhosted.credentials import Credentials
+from infra.selfhosted.engine import Engine
+from infra.selfhosted.images import Images, Prepared
+from infra.selfhosted.network import bridge
+from infra.selfhosted.pooler import Pooler, PoolerArgs
+from infra.selfhosted.postgres import ADMIN, Postgres, PostgresArgs
+from infra.selfhosted.preflight import check_port, check_room
+from infra.selfhosted.stack import Names, child
+from infra.settings import Settings
+
+_STANDARD_PORTS = {"pooled": 6432, "direct": 5432}  # for the stack everybody starts with
+
+
+class SelfHosted(pulumi.ComponentResource):
+    """PostgreSQL, PgBouncer and pgBackRest. `platform` is what the rest of the program knows of it."""
+
+    def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
+        engine, prepared, names = Engine.connect(), Prepared.load(), Names.of(settings)
+        standard = _STANDARD_PORTS if settings.stack == "dev" else {"pooled": 0, "direct": 0}
+        pooled, direct = (
+            (settings.pooled_port or standard["pooled"]),
+            (settings.direct_port or standard["direct"]),
+        )
+        check_room(engine)
+        for role, key, port in (("pooler", "pooledPort", pooled), ("postgres", "directPort", direct)):
+            if port:
+                check_port(engine, names(role), key, settings.address, port)
+
+        super().__init__("pgstack:selfhosted:SelfHosted", name, None, opts)
+        budget = share_out(settings.apps, settings.server_connections, settings.client_connections)
+        credentials = Credentials("credentials", settings.apps, child(self))
+        certificates = Certificates("certificates", child(self))
+        images = Images("images", prepared, child(self))
+        network = bridge("network", names, self)
+        postgres = Postgres(
+            "postgres",
+            names,
+            PostgresArgs(
+                settings=settings,
+                engine=engine,
+                network=network.id,
+                image=images.postgres,
+                source=prepared.postgres_source,
+                stack_id=credentials.stack_id,
+                certificates=certificates,
+                budget=budget,
+                port=credentials.port("direct", direct),
+            ),
+            child(self),
+        )
+        pooler = Pooler(
+            "pooler",
+            names,
+            PoolerArgs(
+                engine=engine,
+                network=network.id,
+                image=images.pooler,
+                postgres=postgres,
+                certificates=certificates,
+                budget=budget,
+                address=settings.address,
+                port=credentials.port("pooled", pooled),
+            ),
+            child(self),
+        )
+        backups = Backups(
+            "backups",
+            names,
+            BackupsArgs(
+                settings=settings,
+                engine=engine,
+                network=network.id,
+                image=images.postgres,
+                postgres=postgres,
+                certificates=certificates,
+                repository_key=credentials.repository_key,
+            ),
+            child(self),
+        )
+        host = "127.0.0.1" if settings.address == "0.0.0.0" else settings.address  # noqa: S104 - a comparison
+        administration = Administration(
+            engine=engine,
+            names=names,
+            host=host,
+            port=postgres.port,
+            ca=certificates.ca,
+            login=certificates.leaf("admin", ADMIN),
+            passwords=credentials.passwords,
+        )
+        self.platform = Platform(
+            target="docker",
+            apps={
+                app: AppUrls(
+                    pooled=url(f"{app}_app_1", logins.application, host, pooler.port, app),
+                    readonly=url(f"{app}_readonly_1", logins.readonly, host, pooler.port, f"{app}_readonly"),
+                    direct=url(f"{app}_owner_1", logins.owner, host, postgres.port, app),
+                )
+                for app, logins in credentials.passwords.items()
+            },
+            ca_certificate=certificates.ca,
+            incarnation=postgres.created,
+            ready=[postgres.ready, backups.ready],
+            bootstrap=administration.bootstrap,
+            restore_point=administration.restore_point,
+            outputs={
+                "network": network.name,
+                "postgres_container": postgres.container,
+                "pooler_container": pooler.container,
+                "backup_container": backups.container,
+                "data_volume": postgres.data_volume,
+                "backup_volume": backups.repository_volume,
+            },
+        )
+        self.register_outputs({})
+
+
+def url(
+    login: str, password: pulumi.Output[str], host: str, port: pulumi.Output[int], database: str
+) -> pulumi.Output[str]:
+    """A `postgresql://` URL that every client understands (shared facts: other parameters break JavaScript drivers)."""
+    return pulumi.Output.secret(
+        pulumi.Output.all(password, port).apply(
+            lambda given: f"postgresql://{login}:{quote(given[0])}@{host}:{given[1]}/{database}?sslmode=verify-full"
+        )
+    )

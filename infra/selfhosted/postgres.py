@@ -1,0 +1,218 @@
+"""The PostgreSQL server: its data, its identity, its configuration."""
+
+import hashlib
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_docker as docker
+
+from infra.selfhosted.budget import SUPERUSER_RESERVE, ConnectionBudget
+from infra.selfhosted.certificates import Certificates
+from infra.selfhosted.container import ContainerArgs, Mount, run
+from infra.selfhosted.engine import Engine
+from infra.selfhosted.files import Files
+from infra.selfhosted.sizing import Sizing, size_for
+from infra.selfhosted.stack import Names, child, labelled
+from infra.selfhosted.volumes import lasting
+from infra.settings import Settings
+
+ADMIN = "pgstack_admin"  # created by the image, logs in by certificate only
+POOLER_LOOKUP = "pgbouncer_auth"
+PORT = 5432
+_MIB = 1024**2
+
+
+@dataclass(frozen=True)
+class PostgresArgs:
+    settings: Settings
+    engine: Engine
+    network: pulumi.Input[str]
+    image: pulumi.Input[str]
+    source: str  # packages or vendor: their ICU differs, so a cluster never moves between them
+    stack_id: pulumi.Input[str]
+    certificates: Certificates
+    budget: ConnectionBudget
+    port: pulumi.Output[int]
+
+
+class Postgres(pulumi.ComponentResource):
+    """PostgreSQL 16 on the stack's network and on one port of the host.
+
+    Outputs: `container`, `data_volume`, `socket_volume`, `created` (str, RFC 3339: when the
+    data volume was), `port` (int, on the host). `ready` is the container.
+    """
+
+    def __init__(self, name: str, names: Names, args: PostgresArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("pgstack:selfhosted:Postgres", name, None, opts)
+        settings = args.settings
+        sizing = size_for(settings.memory, args.budget.max_connections)
+        restart_settings = needs_restart(args.budget, sizing)
+        server = args.certificates.leaf(
+            "postgres",
+            names("postgres"),
+            [names("postgres"), "postgres", "localhost", "127.0.0.1", settings.address],
+        )
+        files = Files(
+            f"{name}-files",
+            names,
+            "postgres",
+            args.engine,
+            args.image,
+            {
+                "postgresql.conf": postgresql_conf(settings, sizing, restart_settings),
+                "pg_hba.conf": HBA,
+                "pg_ident.conf": "",
+                "pgbackrest.conf": pgbackrest_conf(names("backup")),
+                "tls/ca.crt": args.certificates.ca,
+                "tls/server.crt": server.certificate,
+                "tls/server.key": server.key,
+            },
+            child(self),
+        )
+        data = lasting(f"{name}-data", names, "data", self, disposable=settings.disposable)
+        identity = lasting(f"{name}-identity", names, "identity", self, disposable=settings.disposable)
+        socket = docker.Volume(
+            f"{name}-socket",
+            name=names("socket"),
+            labels=labelled(names.labels("socket"), docker.VolumeLabelArgs),
+            opts=child(self, ignore_changes=["labels", "driverOpts"]),
+        )
+        self.ready = run(
+            f"{name}-container",
+            names,
+            "postgres",
+            ContainerArgs(
+                image=args.image,
+                network=args.network,
+                mounts=[
+                    Mount(data.name, "/var/lib/postgresql"),
+                    Mount(identity.name, "/var/lib/pgstack"),
+                    Mount(socket.name, "/run/postgresql"),
+                    Mount(files.volume, "/etc/pgstack", read_only=True),
+                ],
+                command=["postgres"],
+                stop_signal="SIGINT",  # fast shutdown; SIGTERM would wait for every client to leave
+                grace=180,  # the checkpoint of a busy server
+                port=(settings.address, args.port, PORT),
+                environment={"PGSTACK_ID": args.stack_id, "PGSTACK_SOURCE": args.source},
+                settings=hashlib.sha256(restart_settings.encode()).hexdigest()[:16],
+                memory=settings.memory,
+                shm=sizing.shm,
+            ),
+            self,
+            [files.written],
+        )
+        self.container, self.port = self.ready.name, args.port
+        self.data_volume, self.socket_volume = data.name, socket.name
+        self.created = data.mountpoint.apply(lambda _: args.engine.volume_created(names("data")) or "not yet")
+        self.register_outputs({"container": self.container, "port": self.port, "data_volume": self.data_volume})
+
+
+HBA = f"""\
+# Unix socket: the servers' own user as postgres (backups, health checks); nobody else.
+local   all       postgres        peer
+local   all       all             reject
+# The deployment and the pooler's password look-up log in by certificate, everybody else by SCRAM; nothing without TLS.
+hostssl all       {ADMIN}   all   cert
+hostssl postgres  {POOLER_LOOKUP}  all   cert
+hostssl all       all             all   scram-sha-256
+"""
+
+
+def needs_restart(budget: ConnectionBudget, sizing: Sizing) -> str:
+    """The part of postgresql.conf that only another server process takes up."""
+    return f"""\
+listen_addresses = '*'
+port = {PORT}
+unix_socket_directories = '/run/postgresql'
+hba_file = '/etc/pgstack/pg_hba.conf'
+ident_file = '/etc/pgstack/pg_ident.conf'
+max_connections = {budget.max_connections}
+superuser_reserved_connections = {SUPERUSER_RESERVE}
+shared_buffers = {_mb(sizing.shared_buffers)}
+shared_preload_libraries = 'pg_stat_statements'
+wal_level = replica
+archive_mode = on
+max_wal_senders = 10
+track_commit_timestamp = on
+track_activity_query_size = 4096
+"""
+
+
+def postgresql_conf(settings: Settings, sizing: Sizing, restart_settings: str) -> str:
+    """The whole postgresql.conf (https://www.postgresql.org/docs/16/runtime-config.html); pure."""
+    return f"""\
+{restart_settings}
+# TLS
+ssl = on
+ssl_ca_file = '/etc/pgstack/tls/ca.crt'
+ssl_cert_file = '/etc/pgstack/tls/server.crt'
+ssl_key_file = '/etc/pgstack/tls/server.key'
+ssl_min_protocol_version = 'TLSv1.2'  # drivers of older runtimes; the pooler insists on 1.3
+password_encryption = scram-sha-256
+
+# memory, from {_mb(settings.memory)}
+effective_cache_size = {_mb(sizing.effective_cache_size)}
+maintenance_work_mem = {_mb(sizing.maintenance_work_mem)}
+work_mem = {_mb(sizing.work_mem)}
+random_page_cost = 1.1  # SSD
+effective_io_concurrency = 200  # SSD
+
+# write-ahead log and its archive
+max_wal_size = {_mb(sizing.max_wal_size)}
+min_wal_size = {_mb(sizing.min_wal_size)}
+checkpoint_timeout = 15min
+wal_compression = pglz  # lz4 is not compiled in everywhere
+archive_command = 'pgbackrest --config=/etc/pgstack/pgbackrest.conf --stanza=main archive-push %p'
+archive_timeout = 60  # an idle server's last row is archived within a minute
+max_slot_wal_keep_size = {_mb(4 * sizing.max_wal_size)}  # a forgotten slot must not fill the disk
+
+# sessions
+idle_in_transaction_session_timeout = 5min
+tcp_keepalives_idle = 60
+
+# what is logged; parameters never are: they may be secrets
+log_destination = stderr
+logging_collector = off
+log_line_prefix = '%m [%p] %q%u@%d %a '
+log_timezone = UTC
+timezone = UTC
+log_min_duration_statement = {settings.slow_query}
+log_parameter_max_length = 0
+log_parameter_max_length_on_error = 0
+log_lock_waits = on
+deadlock_timeout = 1s
+log_checkpoints = on
+log_autovacuum_min_duration = 1s
+log_temp_files = 10MB
+track_io_timing = on
+pg_stat_statements.track = top
+"""
+
+
+def pgbackrest_conf(repository_host: str) -> str:
+    """The server's side of pgBackRest (https://pgbackrest.org/configuration.html): no repository, no key."""
+    return f"""\
+[global]
+repo1-host={repository_host}
+repo1-host-type=tls
+repo1-host-ca-file=/etc/pgstack/tls/ca.crt
+repo1-host-cert-file=/etc/pgstack/tls/server.crt
+repo1-host-key-file=/etc/pgstack/tls/server.key
+archive-async=y
+spool-path=/var/lib/postgresql/spool
+archive-timeout=60
+process-max=2
+compress-type=zst
+compress-level=3
+log-level-console=warn
+log-level-file=off
+lock-path=/tmp/pgbackrest
+
+[main]
+pg1-path=/var/lib/postgresql/16/main
+"""
+
+
+def _mb(value: int) -> str:
+    return f"{value // _MIB}MB"

@@ -1,0 +1,48 @@
+"""What every part of a stack shares: its labels, its parentage, and values kept in the state for ever."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from infra.settings import Settings
+
+LABEL_STACK = "pgstack.stack"
+LABEL_ROLE = "pgstack.role"
+
+
+@dataclass(frozen=True)
+class Names:
+    """Everything of a stack is called `<project>-<stack>-<role>` and labelled with the first two."""
+
+    prefix: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Names":
+        """The names of the stack that `settings` describe."""
+        return cls(settings.name)
+
+    def __call__(self, role: str) -> str:
+        return f"{self.prefix}-{role}"
+
+    def labels(self, role: str) -> dict[str, str]:
+        """The labels that say whose a container, network or volume is."""
+        return {LABEL_STACK: self.prefix, LABEL_ROLE: role}
+
+
+def child(parent: pulumi.Resource, **options: Any) -> pulumi.ResourceOptions:
+    """Options of a resource that belongs to `parent`."""
+    return pulumi.ResourceOptions(parent=parent, **options)
+
+
+def kept(name: str, value: pulumi.Input[Any], parent: pulumi.Resource, *, secret: bool = True) -> pulumi.Output[Any]:
+    """The value this was first created with, whatever `value` is later; encrypted in the state if `secret`."""
+    given: pulumi.Input[Any] = pulumi.Output.secret(value) if secret else value
+    stash = pulumi.Stash(name, input=given, opts=child(parent, ignore_changes=["input"]))
+    return stash.output
+
+
+def labelled(names: Mapping[str, str], kind: type[Any]) -> list[Any]:
+    """Labels as the Docker provider's list of `kind` (ContainerLabelArgs and its like)."""
+    return [kind(label=label, value=value) for label, value in sorted(names.items())]
