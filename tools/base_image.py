@@ -1,0 +1,62 @@
+"""The Debian image that every other image starts from: the vendor's, pinned, or one made of Debian's packages."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tools import cache, commands, images, progress, system_packages, vendor, versions
+from tools.cache import Artifact, Cache
+from tools.docker_api import Api
+from tools.errors import ToolError
+from tools.places import Places
+
+# Like the vendor's slim image: no manuals, no translations, nothing but what is essential and the CA certificates.
+RECIPE = (
+    "--variant=minbase",
+    "--include=ca-certificates",
+    "--dpkgopt=path-exclude=/usr/share/man/*",
+    "--dpkgopt=path-exclude=/usr/share/doc/*",
+    "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+    "--dpkgopt=path-exclude=/usr/share/locale/*",
+    "--customize-hook=rm -rf $1/var/cache/ldconfig/aux-cache $1/var/log/*.log $1/var/log/apt",
+)
+
+BUILT = images.Image("base", Artifact("base-image", versions.DEBIAN, RECIPE))
+PULLED = f"pgstack/base:{versions.DEBIAN}-{versions.BASE_IMAGE_DIGEST.removeprefix('sha256:')[:12]}"
+
+
+def bring(places: Places, vendors: vendor.Vendors, api: Api, present: set[str]) -> str:
+    """The tag of the base image in the engine.
+
+    Raises ToolError if it can neither be pulled nor built.
+    """
+    for tag in (PULLED, BUILT.tag):
+        if tag in present:
+            return tag
+    if not Cache(places.cache).have(BUILT.artifact) and vendors.answers(versions.BASE_IMAGE_REGISTRY):
+        try:
+            with progress.step(f"base image: pulling {versions.BASE_IMAGE} {versions.DEBIAN}", "10 s"):
+                api.pull(versions.BASE_IMAGE, versions.BASE_IMAGE_DIGEST, PULLED)
+        except ToolError as error:
+            progress.say(f"the base image cannot be pulled: {error}; building it instead")
+        else:
+            return PULLED
+    Cache(places.cache).bring(BUILT.artifact, lambda folder: _build(places, folder))
+    return BUILT.tag
+
+
+def _build(places: Places, folder: Path) -> None:
+    cache.require_space(places.cache, 2, "building the base image")
+    if system_packages.find("mmdebstrap") is None:
+        with progress.step("mmdebstrap: installing", "15 s"):
+            system_packages.install(places, "mmdebstrap", why="mmdebstrap is needed to build the base image")
+    layer = folder / "layer.tar"
+    with progress.step(f"base image: building Debian {versions.DEBIAN} from its packages", "30 s"):
+        commands.run(
+            ["mmdebstrap", "--quiet", *RECIPE, versions.DEBIAN, layer],
+            what="building the base image",
+            log=places.cache / "logs" / "base-image.log",
+            env={**os.environ, "SOURCE_DATE_EPOCH": str(images.EPOCH)},
+        )
+        images.from_layer(folder, BUILT, layer)

@@ -1,0 +1,103 @@
+"""The vendors' own downloads: asked once whether they answer, then checked against the sums that they publish."""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+import ssl
+import tarfile
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tools import cache, progress, versions
+from tools.errors import ToolError
+
+ANSWERS_WITHIN = 3.0  # seconds; a vendor that needs longer would make every later step crawl too
+_FAILURES = (OSError, http.client.HTTPException, ssl.SSLError)
+
+
+@dataclass
+class Vendors:
+    """Which of the vendors' hosts answer from here, found out once a run, all at the same time."""
+
+    urls: tuple[str, ...] = (
+        versions.PULUMI_SUMS_URL,
+        versions.DOCKER_PLUGIN_URL,
+        versions.POSTGRES_APT_URL,
+        versions.BASE_IMAGE_REGISTRY,
+    )
+    _answering: frozenset[str] | None = field(default=None, init=False)
+
+    def answers(self, url: str) -> bool:
+        """Whether the host of `url` answered HTTP within a few seconds of this run's first question."""
+        if self._answering is None:
+            origins = {_origin(u): u for u in (*self.urls, url)}
+            with ThreadPoolExecutor(len(origins)) as pool:
+                found = dict(zip(origins, pool.map(_answers, origins), strict=True))
+            self._answering = frozenset(origin for origin, yes in found.items() if yes)
+            silent = sorted(urlsplit(origin).hostname or origin for origin, yes in found.items() if not yes)
+            if silent:
+                progress.say(f"no answer from {', '.join(silent)}: taking published packages instead")
+        return _origin(url) in self._answering
+
+    def download(self, url: str, into: Path, *, checksum: str, algorithm: str = "sha256") -> Path:
+        """Fetch `url` into the folder `into` and check it.
+
+        Raises ToolError if the vendor does not answer, refuses, or serves something else than `checksum` says.
+        """
+        if not self.answers(url):
+            raise ToolError(f"{urlsplit(url).hostname} does not answer from this machine")
+        target = into / Path(urlsplit(url).path).name
+        try:
+            with urllib.request.urlopen(url, timeout=30) as response, target.open("wb") as file:  # noqa: S310 - https, from versions.py
+                shutil.copyfileobj(response, file, 1 << 20)
+        except _FAILURES as error:
+            target.unlink(missing_ok=True)
+            raise ToolError(f"{url} could not be downloaded: {error}") from error
+        cache.verify(target, checksum, algorithm=algorithm)
+        return target
+
+    def published_sum(self, sums_url: str, file_name: str) -> str:
+        """The SHA-256 of `file_name` in the vendor's list at `sums_url`.
+
+        Raises ToolError if there is no such list or it does not name the file.
+        """
+        if not self.answers(sums_url):
+            raise ToolError(f"{urlsplit(sums_url).hostname} does not answer from this machine")
+        try:
+            with urllib.request.urlopen(sums_url, timeout=30) as response:  # noqa: S310 - https, from versions.py
+                text: str = response.read(1 << 20).decode(errors="replace")
+        except _FAILURES as error:
+            raise ToolError(f"{sums_url} could not be downloaded: {error}") from error
+        for line in text.splitlines():
+            checksum, _, name = line.partition(" ")
+            if name.strip().removeprefix("*") == file_name:
+                return checksum
+        raise ToolError(f"{sums_url} does not list {file_name}")
+
+
+def unpack(archive: Path, into: Path) -> None:
+    """Unpack a gzipped tar, refusing members that would land outside of `into`."""
+    with tarfile.open(archive) as tar:
+        tar.extractall(into, filter="data")
+    archive.unlink()
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}/"
+
+
+def _answers(origin: str) -> bool:
+    request = urllib.request.Request(origin, method="HEAD")  # noqa: S310 - https, from versions.py
+    try:
+        with urllib.request.urlopen(request, timeout=ANSWERS_WITHIN):  # noqa: S310
+            return True
+    except urllib.error.HTTPError:
+        return True  # it speaks; what the front page says does not matter
+    except _FAILURES:
+        return False
