@@ -1,4 +1,4 @@
-"""python3 -m tools install | shell | stack NAME."""
+"""python3 -m tools install | python | shell | stack NAME."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ def main(arguments: list[str]) -> int:
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("install", help="bring everything that is missing")
+    verbs.add_parser("python", help="bring only the Python environment, .venv")
     verbs.add_parser("shell", help='print exports for plain Pulumi: eval "$(python3 -m tools shell)"')
     stack = verbs.add_parser("stack", help="start a stack from a template if it does not exist yet")
     stack.add_argument("name")
@@ -48,6 +49,10 @@ def _carry_out(places: Places, chosen: argparse.Namespace) -> None:
         from tools.install import install  # noqa: PLC0415
 
         install(places)
+    elif chosen.verb == "python":
+        from tools.python_env import bring  # noqa: PLC0415
+
+        bring(places)
     elif chosen.verb == "shell":
         from tools.shell import exports  # noqa: PLC0415
 

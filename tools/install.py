@@ -100,6 +100,8 @@ def prepare_state(places: Places) -> None:
         raise ToolError(
             f"{link} is not the link that pgstack makes: move its files to {stacks} and remove it, then again"
         )
+    if link.is_symlink() and link.readlink() != stacks:
+        progress.say(f"this checkout's stack files are now those in {stacks}, no longer those in {link.readlink()}")
     cache.link(stacks, link)
 
 

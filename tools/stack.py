@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tools import cache, progress
+from tools.cache import Cache
 from tools.errors import ToolError
 from tools.places import Places
 from tools.shell import environment
@@ -24,7 +25,9 @@ def prepare(places: Places, name: str, template: str) -> None:
     variables = {**places.environ, **environment(places.repo, places.environ)}
     exists, locked = _look(places, name, variables)
     if not exists:
-        _create(places, name, template, variables)
+        with Cache(places.cache).lock(f"stack-{name}"):  # two `make up` at once start it once
+            if not _look(places, name, variables)[0]:
+                _create(places, name, template, variables)
     if locked:
         # `recover` alone knows whether the lock's holder still lives; starting it costs half a second, so only now
         _run([places.venv / "bin/pgstack", "recover", "--quiet", "--stack", name], places, variables)

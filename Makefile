@@ -1,0 +1,40 @@
+# Thin on purpose: everything here can be typed by hand after `eval "$(python3 -m tools shell)"`.
+STACK ?= dev
+TEMPLATE ?= $(STACK)
+PYTHON ?= python3
+prepare = setup="$$($(PYTHON) -m tools shell)" && eval "$$setup"
+
+.DEFAULT_GOAL := help
+.PHONY: help tools python up down test check lock revision
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+tools: ## bring what this machine lacks: Python environment, Pulumi, Docker engine, base images
+	@$(PYTHON) -m tools install
+
+up: tools ## deploy, migrate, seed and back up a stack (STACK=dev, TEMPLATE=a file of environments/)
+	@$(prepare) && python3 -m tools stack $(STACK) --template $(TEMPLATE) \
+	  && pulumi up --stack $(STACK) --yes --skip-preview && pgstack status --stack $(STACK)
+
+down: tools ## destroy a stack; asks first, YES=1 does not (STACK=dev)
+	@$(prepare) && pulumi destroy --stack $(STACK) $(if $(YES),--yes --skip-preview)
+
+check: python ## formatting, lint, types and the tests that need no Docker; under a minute
+	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
+	@.venv/bin/pytest -n 2 tests/unit tests/infra
+
+test: tools ## everything: check, then a real Postgres and real deployments; brings what it needs
+	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
+	@.venv/bin/pytest tests
+
+python:
+	@$(PYTHON) -m tools python
+
+lock: python ## pin requirements.in again, with every hash, into requirements.txt
+	@test -x .venv/lock/bin/uv || { .venv/bin/python -m venv .venv/lock && .venv/lock/bin/pip install --quiet uv; }
+	@.venv/lock/bin/uv pip compile --quiet --generate-hashes --python-version 3.11 \
+	  --prerelease=if-necessary-or-explicit requirements.in -o requirements.txt
+
+revision: python ## a new migration (APP=dovvybuddy MESSAGE="add slug")
+	@.venv/bin/pgstack migrate revision $(APP) "$(MESSAGE)"
