@@ -79,7 +79,7 @@ class Cache:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                progress.say(f"waiting for another process that is bringing {name}")
+                progress.say(f"waiting for {name}, which is being brought already")
                 fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 

@@ -18,6 +18,7 @@ from tools.errors import ToolError
 PING_SECONDS = 5.0
 SSH_SECONDS = 20.0  # a login may take seconds
 LOAD_SECONDS = 600.0  # some 300 MB, perhaps to another host
+PULL_SECONDS = 60.0  # without a line of progress
 FAILURES = (OSError, http.client.HTTPException)
 
 
@@ -37,6 +38,14 @@ class Api:
         except FAILURES as error:
             return getattr(error, "strerror", None) or str(error) or type(error).__name__
         return None if status == http.client.OK else f"it answered {status}: {_message(body)}"
+
+    def version(self) -> tuple[int, ...]:
+        """The newest API version that the engine speaks, such as (1, 41) for Docker 20.10.
+
+        Raises ToolError if the engine does not answer.
+        """
+        said = json.loads(self._ask("GET", "/version"))
+        return tuple(int(part) for part in said["ApiVersion"].split("."))
 
     def tags(self) -> set[str]:
         """The tags of the images that pgstack's tools brought.
@@ -63,7 +72,7 @@ class Api:
         Raises ToolError if its registry does not have it or is out of the engine's reach.
         """
         query = urlencode({"fromImage": repository, "tag": digest})
-        _raise_reported(self._ask("POST", f"/images/create?{query}", timeout=LOAD_SECONDS), f"pulling {repository}")
+        _raise_reported(self._ask("POST", f"/images/create?{query}", timeout=PULL_SECONDS), f"pulling {repository}")
         name, _, version = tag.partition(":")
         query = urlencode({"repo": name, "tag": version})
         self._ask("POST", f"/images/{quote(f'{repository}@{digest}', safe='@:')}/tag?{query}")

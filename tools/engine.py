@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ from tools.places import Places
 DEFAULT = "unix:///var/run/docker.sock"
 SYSTEMD = Path("/run/systemd/system")
 START_SECONDS = 60.0
+OLDEST_API = (1, 41)  # what the deployment was tried with
 
 
 def host(environ: Mapping[str, str], home: Path) -> str:
@@ -51,26 +53,36 @@ def context_host(environ: Mapping[str, str], home: Path) -> str | None:
 
 
 def bring(places: Places) -> Api:
-    """An engine that answers; starts the installed one, or as root installs and starts one.
+    """An engine that answers and is new enough; starts the installed one, or as root installs and starts one.
 
     Raises ToolError that says what to type where neither is possible.
     """
     api = Api(host(places.environ, places.home), places.environ)
+    _bring(places, api)
+    version = api.version()
+    if version < OLDEST_API:
+        spoken, needed = (".".join(map(str, v)) for v in (version, OLDEST_API))
+        raise ToolError(
+            f"the Docker engine at {api.host} speaks API {spoken}, {needed} (Docker 20.10) is needed: upgrade it"
+        )
+    return api
+
+
+def _bring(places: Places, api: Api) -> None:
     reason = api.ping()
     if reason is None:
-        return api
+        return
     if api.host != DEFAULT:
         raise ToolError(
             f"no Docker engine answers at {api.host} ({reason}): start it, or unset DOCKER_HOST or the docker context"
         )
-    if reason == os.strerror(13):
+    if reason == os.strerror(errno.EACCES):
         raise ToolError(
             f"this user may not use the Docker engine at {DEFAULT}: sudo usermod -aG docker $USER, then log in again"
         )
     with Cache(places.cache).lock("engine"):
         if api.ping() is not None:
             _start(places, api)
-    return api
 
 
 def _start(places: Places, api: Api) -> None:

@@ -15,6 +15,7 @@ from tools.cache import Artifact, Cache
 from tools.errors import ToolError
 from tools.places import MODULES, Places
 
+USUAL_FOLDER = "/usr/local/go/bin"  # where the vendor's installer puts it, often without telling PATH
 FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false")
 
 
@@ -91,7 +92,7 @@ def toolchain(places: Places) -> Path:
 
     Raises ToolError that says what to install if neither is to be had.
     """
-    found = shutil.which("go", path=places.environ.get("PATH")) or shutil.which("go", path="/usr/local/go/bin")
+    found = shutil.which("go", path=places.environ.get("PATH")) or shutil.which("go", path=USUAL_FOLDER)
     needed = ".".join(map(str, versions.GO_NEEDED))
     state = "this machine has none"
     if found:

@@ -36,20 +36,21 @@ def install(places: Places) -> None:
     """
     prepare_state(places)
     api = engine.bring(places)
-    python_env.bring(places)
-    if _is_complete(places, api):
+    own_cli = pulumi_cli.look(places)
+    if python_env.is_made(places) and _is_complete(places, api):
         return
     vendors = vendor.Vendors()
     source = postgres_files.decide(places, vendors)
     tags: dict[str, str] = {}
 
     def programs() -> None:
-        if pulumi_cli.look(places) is None:
+        if own_cli is None:
             _link(places, pulumi_cli.bring(places, vendors), *language_host.bring(places))
         if not docker_plugin.own(places):
             docker_plugin.install(places, docker_plugin.bring(places, vendors))
 
     def containers() -> None:
+        python_env.bring(places)
         present = api.tags()
         tags["base_image"] = base_image.bring(places, vendors, api, present)
         if tags["base_image"] == base_image.BUILT.tag:

@@ -20,13 +20,21 @@ def bring(places: Places) -> None:
 
     Raises ToolError if a package cannot be had or is not the pinned one.
     """
-    if _is_made(places):
+    if is_made(places):
         return
     with Cache(places.cache).lock(f"venv-{hashlib.sha256(str(places.repo).encode()).hexdigest()[:12]}"):
-        if not _is_made(places, PACKAGES):
+        if not is_made(places, PACKAGES):
             _make(places)
-        if not _is_made(places, PROJECT):
+        if not is_made(places, PROJECT):
             _install_project(places)
+
+
+def is_made(places: Places, *stamps: str) -> bool:
+    """Whether .venv is whole and made from today's requirements.txt (and pyproject.toml, unless `stamps` says less)."""
+    wanted = _wanted(places)
+    return os.access(places.venv / "bin/python", os.X_OK) and all(
+        _read(places.venv / stamp) == wanted[stamp] for stamp in stamps or (PACKAGES, PROJECT)
+    )
 
 
 def _make(places: Places) -> None:
@@ -82,13 +90,6 @@ def _has_ensurepip() -> bool:
     except ImportError:
         return False
     return True
-
-
-def _is_made(places: Places, *stamps: str) -> bool:
-    wanted = _wanted(places)
-    return os.access(places.venv / "bin/python", os.X_OK) and all(
-        _read(places.venv / stamp) == wanted[stamp] for stamp in stamps or (PACKAGES, PROJECT)
-    )
 
 
 def _wanted(places: Places) -> dict[str, str]:

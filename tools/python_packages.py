@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tools import cache, commands
+from tools import cache, commands, python_env
 from tools.errors import ToolError
 from tools.places import Places
 
@@ -14,6 +14,7 @@ def fetch(places: Places, requirement: str, into: Path, *, sha256: str, options:
 
     Raises ToolError if it cannot be had or has another content.
     """
+    python_env.bring(places)
     before = set(into.iterdir())
     commands.run(
         [places.venv / "bin/python", "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input",

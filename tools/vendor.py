@@ -6,9 +6,10 @@ import http.client
 import shutil
 import ssl
 import tarfile
+import threading
+import time
 import urllib.error
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -31,18 +32,18 @@ class Vendors:
         versions.BASE_IMAGE_REGISTRY,
     )
     _answering: frozenset[str] | None = field(default=None, init=False)
+    _deciding: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def answers(self, url: str) -> bool:
         """Whether the host of `url` answered HTTP within a few seconds of this run's first question."""
-        if self._answering is None:
-            origins = {_origin(u): u for u in (*self.urls, url)}
-            with ThreadPoolExecutor(len(origins)) as pool:
-                found = dict(zip(origins, pool.map(_answers, origins), strict=True))
-            self._answering = frozenset(origin for origin, yes in found.items() if yes)
-            silent = sorted(urlsplit(origin).hostname or origin for origin, yes in found.items() if not yes)
-            if silent:
-                progress.say(f"no answer from {', '.join(silent)}: taking published packages instead")
-        return _origin(url) in self._answering
+        with self._deciding:
+            if self._answering is None:
+                origins = {_origin(u) for u in (*self.urls, url)}
+                self._answering = _answering(origins)
+                silent = sorted(urlsplit(origin).hostname or origin for origin in origins - self._answering)
+                if silent:
+                    progress.say(f"no answer from {', '.join(silent)}: taking published packages instead")
+            return _origin(url) in self._answering
 
     def download(self, url: str, into: Path, *, checksum: str, algorithm: str = "sha256") -> Path:
         """Fetch `url` into the folder `into` and check it.
@@ -92,12 +93,24 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}/"
 
 
-def _answers(origin: str) -> bool:
+def _answering(origins: set[str]) -> frozenset[str]:
+    """Those that answer in time; in daemon threads, because a silent name server outlasts any socket timeout."""
+    found: set[str] = set()
+    threads = [threading.Thread(target=_ask, args=(origin, found), daemon=True) for origin in origins]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + ANSWERS_WITHIN
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+    return frozenset(found)
+
+
+def _ask(origin: str, found: set[str]) -> None:
     request = urllib.request.Request(origin, method="HEAD")  # noqa: S310 - https, from versions.py
     try:
         with urllib.request.urlopen(request, timeout=ANSWERS_WITHIN):  # noqa: S310
-            return True
+            found.add(origin)
     except urllib.error.HTTPError:
-        return True  # it speaks; what the front page says does not matter
+        found.add(origin)  # it speaks; what the front page says does not matter
     except _FAILURES:
-        return False
+        return
