@@ -1,0 +1,56 @@
+"""What Alembic runs for one app: for `alembic -n APP ...` and for db.migrations alike, under db.migrations.session."""
+
+import importlib
+
+import sqlalchemy
+from alembic import context
+from alembic.util import CommandError
+
+from db import apps
+from db.errors import DbError
+from db.migrations.history import TABLE
+from db.migrations.session import Job, Steps
+
+config = context.config
+app = config.config_ini_section
+if app not in apps.names():
+    raise CommandError(f'no app "{app}": name one with -n, of {", ".join(apps.names())}')
+metadata = importlib.import_module(f"db.apps.{app}.models").Base.metadata
+if stray := [table.name for table in metadata.tables.values() if table.schema != app]:
+    raise CommandError(f"models of {app} outside its schema: {', '.join(stray)}; their MetaData needs schema={app!r}")
+
+
+def ours(name: str | None, kind: str, _: object) -> bool:
+    """Compare the app's own schema only; the bookkeeping in it has no model."""
+    return name == app if kind == "schema" else not (kind == "table" and name == TABLE)
+
+
+options = {
+    "target_metadata": metadata,
+    "version_table_schema": config.get_main_option("version_table_schema"),
+    "include_schemas": True,
+    "include_name": ours,
+    "compare_server_default": True,
+    "transaction_per_migration": True,
+}
+
+
+def migrate(connection: sqlalchemy.Connection, steps: Steps) -> None:
+    """One run of the command on a connection that fulfils the conditions."""
+    context.configure(connection=connection, on_version_apply=steps.applied, **options)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+if context.is_offline_mode():
+    context.configure(dialect_name="postgresql", literal_binds=True, **options)
+    with context.begin_transaction():
+        context.run_migrations()
+else:
+    job = Job.of(config)
+    try:
+        job.run(context.script, migrate)
+    except DbError as error:
+        if config.cmd_opts is None:
+            raise
+        raise CommandError(str(error)) from error  # the command line shows it as one line

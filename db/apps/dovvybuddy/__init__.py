@@ -1,0 +1,1 @@
+"""DovvyBuddy: dive destinations, leads, chat sessions, embeddings for retrieval (its PR1 document)."""

@@ -1,0 +1,93 @@
+"""Tables of maps: maps-schema.md's users and sessions, and what Better Auth 1.7 adds.
+
+Keys are text made by the application. Timestamps are `timestamp` holding UTC, as the document and Better Auth's Drizzle
+adapter have them (see revision 0002_better_auth for why); here they are aware datetimes.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, MetaData, Text, func, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from db.naming import CONVENTION
+from db.timestamps import UTCTimestamp
+
+
+class Base(DeclarativeBase):
+    """Declarative base of this app's tables, all in schema maps."""
+
+    metadata = MetaData(schema="maps", naming_convention=CONVENTION)
+    type_annotation_map = {str: Text, datetime: UTCTimestamp}  # noqa: RUF012  # SQLAlchemy's own attribute
+
+
+class User(Base):
+    """Somebody who signs in."""
+
+    __tablename__ = "users"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(unique=True)
+    email_verified: Mapped[bool] = mapped_column(server_default=text("false"))
+    name: Mapped[str] = mapped_column(server_default=text("''"))
+    image: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    sessions: Mapped[list[Session]] = relationship(back_populates="user", passive_deletes="all")
+    accounts: Mapped[list[Account]] = relationship(back_populates="user", passive_deletes="all")
+
+
+class Session(Base):
+    """A signed-in browser; goes with its user."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"), index=True)
+    expires_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    token: Mapped[str] = mapped_column(
+        unique=True, server_default=text("gen_random_uuid()::text || gen_random_uuid()::text")
+    )
+    ip_address: Mapped[str | None]
+    user_agent: Mapped[str | None]
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    user: Mapped[User] = relationship(back_populates="sessions")
+
+
+class Account(Base):
+    """A user's way to prove who they are: a password (hashed by Better Auth) or another provider's account."""
+
+    __tablename__ = "accounts"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[str]
+    provider_id: Mapped[str]
+    user_id: Mapped[str] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"), index=True)
+    access_token: Mapped[str | None]
+    refresh_token: Mapped[str | None]
+    id_token: Mapped[str | None]
+    access_token_expires_at: Mapped[datetime | None]
+    refresh_token_expires_at: Mapped[datetime | None]
+    scope: Mapped[str | None]
+    password: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    user: Mapped[User] = relationship(back_populates="accounts")
+
+
+class Verification(Base):
+    """A one-time value sent to an address, until it expires."""
+
+    __tablename__ = "verifications"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    identifier: Mapped[str] = mapped_column(index=True)
+    value: Mapped[str]
+    expires_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -1,0 +1,156 @@
+"""The migration files of an app: their order, their header and their checksum, read without running them.
+
+The preview of every deployment does this, so it parses with `ast` and loads neither Alembic nor SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from db import apps
+from db.errors import RevisionError
+
+HOME = Path(__file__).resolve().parents[2]
+"""The folder that holds alembic.ini and alembic/."""
+
+HEADER = ("Purpose", "Ticket", "Reversible", "Rollback")
+HEADER_LINES = 30
+_FILE_NAME = re.compile(r"\d{4}_[a-z0-9_]+\.py")
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One migration file. `checksum` is the SHA-256 of its text with LF line ends, in hex."""
+
+    app: str
+    revision: str
+    down_revision: str | None
+    path: Path
+    checksum: str
+    purpose: str
+    ticket: str
+    reversible: bool
+    rollback: str
+    transactional: bool
+    """False where the file leaves its transaction (autocommit_block): a failure may then leave something behind."""
+
+
+def folder(app: str, home: Path = HOME) -> Path:
+    """Where the migration files of `app` are."""
+    return home / "alembic" / "versions" / app
+
+
+def revisions(app: str, *, home: Path = HOME) -> tuple[Revision, ...]:
+    """All revisions of `app`, base first.
+
+    Raises UnknownAppError, and RevisionError naming every file that is wrong and every break in the line.
+    """
+    apps.folder(app)
+    found: list[Revision] = []
+    problems: list[str] = []
+    for path in sorted(folder(app, home).glob("*.py")):
+        try:
+            found.append(read(app, path))
+        except RevisionError as error:
+            problems.append(str(error))
+    if not problems:
+        problems += _breaks(found)
+    if problems:
+        raise RevisionError(f"migrations of {app}: " + "; ".join(problems))
+    return _line(found)
+
+
+def checksum(text: str) -> str:
+    """SHA-256 in hex of `text` with CRLF and CR read as LF: Git may have changed them on checkout."""
+    return hashlib.sha256(text.replace("\r\n", "\n").replace("\r", "\n").encode()).hexdigest()
+
+
+def read(app: str, path: Path) -> Revision:
+    """One migration file. Raises RevisionError naming the file and all that its header lacks."""
+    if not _FILE_NAME.fullmatch(path.name):
+        raise RevisionError(f"{path.name}: name it like 0002_what_it_does.py")
+    text = path.read_bytes().decode()
+    try:
+        tree = ast.parse(text)
+    except SyntaxError as error:
+        raise RevisionError(f"{path.name}: line {error.lineno} is no Python ({error.msg})") from None
+    names = _assigned(tree)
+    identifier, parent = names.get("revision"), names.get("down_revision")
+    if identifier != path.stem:
+        raise RevisionError(f'{path.name}: revision is "{identifier}", but must be "{path.stem}" like the file')
+    if parent is not None and not isinstance(parent, str):
+        raise RevisionError(f"{path.name}: down_revision must be one revision's name or None")
+    header = _header(path.name, text)
+    return Revision(
+        app=app,
+        revision=path.stem,
+        down_revision=parent,
+        path=path,
+        checksum=checksum(text),
+        purpose=header["Purpose"],
+        ticket=header["Ticket"],
+        reversible=header["Reversible"] == "Yes",
+        rollback=header["Rollback"],
+        transactional="autocommit_block" not in text,
+    )
+
+
+def _assigned(tree: ast.Module) -> dict[str, object]:
+    """The module's top-level names that are assigned literals."""
+    names: dict[str, object] = {}
+    for statement in tree.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=value)):
+                names[name] = value
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant(value=value)):
+                names[name] = value
+    return names
+
+
+def _header(name: str, text: str) -> dict[str, str]:
+    lines = text.splitlines()[:HEADER_LINES]
+    header: dict[str, str] = {}
+    for line in lines:
+        key, colon, value = line.partition(":")
+        if colon and key in HEADER and value.strip():
+            header.setdefault(key, value.strip())
+    missing = [key for key in HEADER if key not in header]
+    if missing:
+        raise RevisionError(f"{name}: the first {HEADER_LINES} lines lack {', '.join(f'{key}:' for key in missing)}")
+    if header["Reversible"] not in {"Yes", "No"}:
+        raise RevisionError(f'{name}: Reversible is "{header["Reversible"]}": write Yes or No')
+    return header
+
+
+def _breaks(found: list[Revision]) -> list[str]:
+    """What keeps the files from being one line from one base to one head."""
+    known = {revision.revision for revision in found}
+    problems = [
+        f'{revision.revision} follows "{revision.down_revision}", which is no file here'
+        for revision in found
+        if revision.down_revision is not None and revision.down_revision not in known
+    ]
+    followers: dict[str | None, list[str]] = {}
+    for revision in found:
+        followers.setdefault(revision.down_revision, []).append(revision.revision)
+    for parent, children in followers.items():
+        if len(children) > 1:
+            start = "start the line" if parent is None else f"follow {parent}"
+            problems.append(f"{' and '.join(children)} both {start}: give one of them the other as down_revision")
+    if not problems and len(_line(found)) != len(found):
+        problems.append("the revisions follow each other in a circle")
+    return problems
+
+
+def _line(found: list[Revision]) -> tuple[Revision, ...]:
+    after = {revision.down_revision: revision for revision in found}
+    line: list[Revision] = []
+    step = after.get(None)
+    while step is not None:
+        line.append(step)
+        step = after.get(step.revision)
+    return tuple(line)

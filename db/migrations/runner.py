@@ -1,0 +1,97 @@
+"""Runs Alembic for one app; the rules it runs under are in db.migrations.session, and apply to its command line too."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import alembic.command
+import alembic.config
+from alembic.util import CommandError
+
+from db import apps, connections
+from db.errors import RevisionError
+from db.migrations import history
+from db.migrations.revisions import HOME, Revision, folder, revisions
+from db.migrations.session import Job
+from db.urls import DatabaseURL
+
+_one_at_a_time = threading.Lock()  # Alembic's `context` is one per process
+
+
+def upgrade(
+    app: str, url: str, *, ca_file: str | Path | None, target: str, report: Callable[[str], None], home: Path
+) -> tuple[str, ...]:
+    """See db.migrations.upgrade."""
+    _known(app, target, home)
+    job = Job(app, DatabaseURL.parse(url), ca_file, report, home)
+    return _run(job, lambda config: alembic.command.upgrade(config, target))
+
+
+def downgrade(
+    app: str, url: str, *, ca_file: str | Path | None, target: str, report: Callable[[str], None], home: Path
+) -> tuple[str, ...]:
+    """See db.migrations.downgrade."""
+    if not re.fullmatch(r"-\d+", target):
+        _known(app, target, home)
+    job = Job(app, DatabaseURL.parse(url), ca_file, report, home)
+    return _run(job, lambda config: alembic.command.downgrade(config, target))
+
+
+def current(app: str, url: str, *, ca_file: str | Path | None) -> str | None:
+    """See db.migrations.current."""
+    apps.folder(app)
+    with closing(connections.connect(DatabaseURL.parse(url), ca_file=ca_file)) as connection:
+        return history.current(connection, app)
+
+
+def plan(app: str, url: str, *, ca_file: str | Path | None, target: str, home: Path) -> tuple[Revision, ...]:
+    """See db.migrations.plan."""
+    _known(app, target, home)
+    files = revisions(app, home=home)
+    with closing(connections.connect(DatabaseURL.parse(url), ca_file=ca_file)) as connection:
+        history.compare(connection, app, files)
+        at = history.current(connection, app)
+    names = [file.revision for file in files]
+    start = names.index(at) + 1 if at is not None else 0
+    end = len(names) if target == "head" else 0 if target == "base" else names.index(target) + 1
+    return files[start:end]
+
+
+def new(
+    app: str, message: str, *, url: str | None = None, ca_file: str | Path | None = None, home: Path = HOME
+) -> Path:
+    """Write the next revision's file, named after `message`; with `url`, filled in from models against database."""
+    files = revisions(app, home=home)
+    slug = re.sub(r"[^a-z0-9]+", "_", message.lower()).strip("_")
+    if not slug:
+        raise RevisionError(f'"{message}" gives no name for a revision: say in a few words what it does')
+    name = f"{len(files) + 1:04d}_{slug}"
+    job = None if url is None else Job(app, DatabaseURL.parse(url), ca_file, home=home, writes=False)
+    config = _config(app, home, job)
+    alembic.command.revision(config, message, rev_id=name, autogenerate=url is not None)
+    return folder(app, home) / f"{name}.py"
+
+
+def _known(app: str, target: str, home: Path) -> None:
+    names = [file.revision for file in revisions(app, home=home)]
+    if target not in ("head", "base", *names):
+        raise RevisionError(f'{app} has no revision "{target}": there are {", ".join(names)}, head and base')
+
+
+def _config(app: str, home: Path, job: Job | None) -> alembic.config.Config:
+    config = alembic.config.Config(home / "alembic.ini", ini_section=app)
+    config.attributes["job"] = job
+    return config
+
+
+def _run(job: Job, command: Callable[[alembic.config.Config], None]) -> tuple[str, ...]:
+    with _one_at_a_time:
+        try:
+            command(_config(job.app, job.home, job))
+        except CommandError as error:
+            raise RevisionError(f"{job.app}: {' '.join(str(error).split())}") from error
+    return tuple(job.done)

@@ -1,0 +1,232 @@
+"""The conditions under which every Alembic command runs, whether started by db.migrations or by `alembic -n APP`.
+
+A writing command gets: a direct connection (a transaction pooler is refused), the app's lock on a second connection, a
+login that may create in the app's schema, history that agrees with the files, bounded waits for locks with retries, and
+a record of each step in the step's own transaction.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import alembic.command
+import alembic.config
+import psycopg
+import sqlalchemy
+import tenacity
+from alembic.runtime.migration import MigrationContext, MigrationInfo
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from psycopg import sql
+
+from db import connections, engine
+from db.errors import DbError, PoolerError, TargetError
+from db.migrations import failures, history, lock
+from db.migrations.revisions import HOME, Revision, revisions
+from db.urls import DatabaseURL
+
+URL_VARIABLE = "POSTGRES_DIRECT_URL"
+_WRITING = ("upgrade", "downgrade", "stamp")
+_LOCK_TIMEOUT = "5s"  # a queued ACCESS EXCLUSIVE lock blocks everyone behind it: rather give up and try again
+_LOCK_ATTEMPTS = 12  # with the pauses below about two minutes: longer than the usual report or backup holds a table
+_POOLER_PATIENCE = 5.0  # seconds; a pool of one server connection makes the probe wait for itself
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One command on one app's database. `writes` is False for commands that only look."""
+
+    app: str
+    url: DatabaseURL
+    ca_file: str | Path | None = None
+    report: Callable[[str], None] = print
+    home: Path = HOME
+    writes: bool = True
+    done: list[str] = field(default_factory=list)
+    """Revisions finished by this job, in the order they were."""
+
+    @classmethod
+    def of(cls, config: alembic.config.Config) -> Job:
+        """The job that db.migrations attached to `config`, else one from the environment for Alembic's command line."""
+        attached = config.attributes.get("job")
+        if isinstance(attached, Job):
+            return attached
+        text = os.environ.get(URL_VARIABLE, "")
+        if not text:
+            raise CommandError(f'{URL_VARIABLE} is not set: eval "$(pgstack env {config.config_ini_section})" sets it')
+        assert config.config_file_name is not None  # noqa: S101  # the command line always has a file
+        return cls(
+            app=config.config_ini_section,
+            url=DatabaseURL.parse(text),
+            home=Path(config.config_file_name).resolve().parent,
+            report=lambda line: print(line, file=sys.stderr),  # noqa: T201  # the command line's own progress
+            writes=getattr(config.cmd_opts, "cmd", (None,))[0] in {getattr(alembic.command, it) for it in _WRITING},
+        )
+
+    def run(self, script: ScriptDirectory, migrate: Callable[[sqlalchemy.Connection, Steps], None]) -> None:
+        """Open what the command needs and call `migrate`, again where a lock was not free in time."""
+        files = revisions(self.app, home=self.home)
+        steps = Steps(self, files, script)
+        source = engine.unpooled(self.url, ca_file=self.ca_file, name="pgstack migrations")
+        with (
+            closing(connections.connect(self.url, ca_file=self.ca_file, name="pgstack migrations lock")) as control,
+            source.connect() as connection,
+        ):
+            refuse_transaction_pooler(control, connection)
+            control.execute("SET statement_timeout = 0; SET idle_session_timeout = 0")
+            with lock.held(control, f"migrations of {self.app}", self.report) if self.writes else nullcontext():
+                if self.writes:
+                    check_target(control, self.app)
+                    history.prepare(control, self.app)
+                    history.compare(control, self.app, files)
+                try:
+                    self._attempt(lambda: _once(connection, self.app, steps, migrate))
+                except (DbError, CommandError):
+                    raise
+                except Exception as error:
+                    raise failures.explain(error, self.app, steps.current, self.done) from error
+
+    def _attempt(self, once: Callable[[], None]) -> None:
+        def say(state: tenacity.RetryCallState) -> None:
+            self.report(f"{self.app}: a table is locked by others, trying again ({state.attempt_number} so far)")
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(failures.transient),
+            stop=tenacity.stop_after_attempt(_LOCK_ATTEMPTS),
+            wait=tenacity.wait_random_exponential(multiplier=0.5, max=10),  # jitter, so that the lock's holders get on
+            before_sleep=say,
+            reraise=True,
+        )
+        retrying(once)
+
+
+class Steps:
+    """Watches Alembic's steps: which revision is running, since when, and records it in its own transaction."""
+
+    def __init__(self, job: Job, files: tuple[Revision, ...], script: ScriptDirectory) -> None:
+        self._job = job
+        self._files = {file.revision: file for file in files}
+        self._started = 0.0
+        self.current: Revision | None = None
+        # Alembic has a callback for a step's end but none for its start
+        for found in script.walk_revisions():
+            for direction in ("upgrade", "downgrade"):
+                inner = getattr(found.module, direction)
+                setattr(found.module, direction, self._announced(found.revision, inner))
+
+    def _announced(self, revision: str, inner: Callable[[], None]) -> Callable[[], None]:
+        def run() -> None:
+            self.current = self._files[revision]
+            self._started = time.monotonic()
+            inner()
+
+        return run
+
+    def applied(
+        self,
+        ctx: MigrationContext,
+        step: MigrationInfo,
+        heads: Collection[str],
+        run_args: Mapping[str, object],  # noqa: ARG002  # Alembic passes it by this name
+    ) -> None:
+        """Alembic's `on_version_apply`: runs inside the step's transaction."""
+        app, connection = self._job.app, ctx.connection
+        assert connection is not None  # noqa: S101  # never called in offline mode
+        if step.is_stamp:
+            history.stamped(connection, app, next(iter(heads), None), tuple(self._files.values()))
+            return
+        assert step.up_revision_id is not None  # noqa: S101  # only a stamp has none
+        seconds = time.monotonic() - self._started
+        if step.is_upgrade:
+            history.applied(connection, app, self._files[step.up_revision_id], seconds)
+        else:
+            history.reverted(connection, app, step.up_revision_id)
+        self._job.done.append(step.up_revision_id)
+        self._job.report(f"{app}: {'applied' if step.is_upgrade else 'undid'} {step.up_revision_id} ({seconds:.2f} s)")
+
+
+def refuse_transaction_pooler(control: Connection, connection: sqlalchemy.Connection) -> None:
+    """Raise PoolerError where `control`'s server process changes while `connection` is in a transaction.
+
+    Behind a transaction pooler the advisory lock and every SET would stay with a server connection that others use.
+    """
+    before = _scalar(control, "SELECT pg_backend_pid()")
+    connection.exec_driver_sql("SELECT 1")  # begins a transaction
+    release = threading.Timer(_POOLER_PATIENCE, connection.rollback)
+    release.start()
+    after = _scalar(control, "SELECT pg_backend_pid()")
+    starved = not release.is_alive()
+    release.cancel()
+    release.join()
+    connection.rollback()
+    if starved or before != after:
+        raise PoolerError(
+            "this URL leads to a transaction pooler, which cannot hold the migrations' lock:"
+            f" give the direct URL ({URL_VARIABLE}, `pgstack env` prints it)"
+        )
+
+
+def check_target(control: Connection, app: str) -> None:
+    """Raise TargetError where this login cannot migrate `app` here, or where another tool seems to have."""
+    database, login = control.execute("SELECT current_database(), session_user").fetchone() or ("", "")
+    # not by to_regclass: schema public is closed to owners here
+    if _scalar(
+        control,
+        "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = 'public' AND c.relname = 'alembic_version')",
+    ):
+        raise TargetError(
+            f"database {database} has a table public.alembic_version: it was migrated without the app's schema;"
+            f" drop that table once nothing needs it, ours is {app}.alembic_version"
+        )
+    schema = sql.Identifier(app)
+    if _scalar(control, "SELECT NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = %s)", app):
+        try:
+            control.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
+        except psycopg.errors.InsufficientPrivilege:
+            raise TargetError(
+                f"database {database} has no schema {app} and {login} may not create it: run the bootstrap first"
+            ) from None
+    if not _scalar(control, "SELECT has_schema_privilege(%s, 'CREATE')", app):
+        raise TargetError(
+            f"login {login} may not create in schema {app} of database {database}: migrations need the owner's URL"
+            f" ({URL_VARIABLE}, `pgstack env {app}` prints it)"
+        )
+
+
+def _once(
+    connection: sqlalchemy.Connection, app: str, steps: Steps, migrate: Callable[[sqlalchemy.Connection, Steps], None]
+) -> None:
+    steps.current = None
+    _settle(connection, app)
+    try:
+        migrate(connection, steps)
+    finally:
+        connection.rollback()  # what a failed step began; after a good one nothing is open
+
+
+def _settle(connection: sqlalchemy.Connection, app: str) -> None:
+    """Settings of the migrating session; the login's own are for the application's short statements."""
+    quoted = '"' + app.replace('"', '""') + '"'
+    connection.exec_driver_sql(f"SET search_path = {quoted}, extensions")
+    connection.exec_driver_sql(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
+    connection.exec_driver_sql("SET statement_timeout = 0")  # index builds and VALIDATE take as long as they take
+    connection.exec_driver_sql("SET idle_in_transaction_session_timeout = 0")
+    connection.exec_driver_sql("SET timezone = 'UTC'")  # what a migration writes must not depend on who runs it
+    connection.commit()
+
+
+def _scalar(connection: Connection, statement: str, *values: object) -> Any:
+    row = connection.execute(statement, values).fetchone()
+    assert row is not None  # noqa: S101  # a SELECT of functions has one row
+    return row[0]

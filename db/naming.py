@@ -1,0 +1,10 @@
+"""Names of constraints and indexes: the same in models, migrations and database, so that each can be dropped."""
+
+CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+"""For `MetaData(naming_convention=...)` (SQLAlchemy manual, "Configuring constraint naming conventions")."""

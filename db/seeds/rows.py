@@ -1,0 +1,74 @@
+"""Writing a seed set: rows of tables, with keys that are the same in every database."""
+
+from __future__ import annotations
+
+import importlib
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import sqlalchemy
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import DeclarativeBase
+
+from db import engine
+from db.errors import SeedError
+from db.urls import DatabaseURL
+
+_NAMESPACE = uuid.UUID("6e0e4d6c-56b1-5d4e-9a53-3f2c0b1a7d90")  # random once; changing it would seed everything twice
+
+
+def key(*parts: str) -> uuid.UUID:
+    """The id of the row called `parts`, the same wherever and whenever it is seeded (UUID version 5)."""
+    return uuid.uuid5(_NAMESPACE, "/".join(parts))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of one table by attribute name, each with its key; a row whose key is there already stays as it is."""
+
+    model: type[DeclarativeBase]
+    rows: Sequence[Mapping[str, Any]]
+
+
+def write(app: str, url: str, sets: Sequence[str], *, ca_file: str | Path | None, report: Callable[[str], None]) -> int:
+    """Write the sets in order, in one transaction. See db.seeds.seed."""
+    source = engine.unpooled(DatabaseURL.parse(url), ca_file=ca_file, name="pgstack seeds")
+    total = 0
+    try:
+        with source.begin() as connection:
+            for name in sets:
+                written = sum(_write(connection, rows) for rows in _rows(app, name))
+                report(f"{app}: seed set {name} wrote {written} rows")
+                total += written
+    except DBAPIError as error:
+        raise _explained(error, app) from error
+    return total
+
+
+def _rows(app: str, name: str) -> Sequence[Rows]:
+    module = importlib.import_module(f"db.apps.{app}.seeds.{name}")
+    rows: Sequence[Rows] = module.ROWS
+    return rows
+
+
+def _write(connection: sqlalchemy.Connection, rows: Rows) -> int:
+    if not rows.rows:
+        return 0
+    keys = sqlalchemy.inspect(rows.model).primary_key
+    # RETURNING counts what was inserted; rowcount is -1 for an insert of several rows
+    statement = insert(rows.model).values(list(rows.rows)).on_conflict_do_nothing().returning(*keys)
+    return len(connection.execute(statement).all())
+
+
+def _explained(error: DBAPIError, app: str) -> SeedError:
+    cause = error.orig
+    if isinstance(cause, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn):
+        return SeedError(f"{app} cannot be seeded, its schema is not up to date: run its migrations first")
+    said = cause.diag.message_primary if isinstance(cause, psycopg.Error) else None
+    state = cause.sqlstate if isinstance(cause, psycopg.Error) else None
+    return SeedError(f"{app} cannot be seeded: SQLSTATE {state}, {' '.join((said or str(cause)).split())}")
