@@ -1,11 +1,17 @@
 """What `pulumi up` deploys: settings -> a platform with databases -> their schemas -> outputs."""
 
+import sys
+
 import pulumi
 
+from infra.errors import DeploymentError
 from infra.platform import Platform
 from infra.schema import Schema
 from infra.settings import Settings
 from infra.targets import deploy
+
+# the language host then adds no message of its own (pulumi-language-python-exec)
+ALREADY_SHOWN = 32
 
 
 def export(settings: Settings, platform: Platform) -> None:
@@ -22,7 +28,11 @@ def export(settings: Settings, platform: Platform) -> None:
         pulumi.export(name, value)
 
 
-settings = Settings.load()
-platform = deploy(settings)
-Schema("schema", settings, platform)
-export(settings, platform)
+try:
+    settings = Settings.load()
+    platform = deploy(settings)
+    Schema("schema", settings, platform)
+    export(settings, platform)
+except DeploymentError as error:
+    pulumi.log.error(str(error))
+    sys.exit(ALREADY_SHOWN)

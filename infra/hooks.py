@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import pulumi
 
@@ -12,6 +13,7 @@ _NAMED_SECRET = re.compile(r"(?i)(pass(?:word|phrase|wd)?|secret|cipher-pass|tok
 _VERIFIER = re.compile(r"SCRAM-SHA-256\$\S+")
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL)
 
+T = TypeVar("T")
 Step = Callable[[pulumi.ResourceHookArgs], Awaitable[None]]
 
 
@@ -33,6 +35,13 @@ def step(name: str, run: Step, *, in_preview: bool = False) -> pulumi.ResourceHo
             raise DeploymentError(redact(str(error) or type(error).__name__)) from None
 
     return pulumi.ResourceHook(name, guarded, pulumi.ResourceHookOptions(on_dry_run=in_preview))
+
+
+async def resolved(value: pulumi.Output[T]) -> T:
+    """What `value` is now that the program runs; hooks are called when everything they need is known."""
+    known = await value.future()
+    assert known is not None  # noqa: S101 - None means unknown, which a preview has and an update has not
+    return known
 
 
 def before_change(*hooks: pulumi.ResourceHook) -> pulumi.ResourceHookBinding:

@@ -14,7 +14,7 @@ from typing import Any
 import pulumi
 
 from db import migrations, seeds
-from infra.hooks import before_change, step
+from infra.hooks import before_change, resolved, step
 from infra.platform import Platform
 from infra.settings import Settings
 
@@ -40,9 +40,9 @@ class Schema(pulumi.ComponentResource):
             await platform.restore_point(f"migrate-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}")
             with tempfile.TemporaryDirectory(prefix="pgstack-") as folder:
                 ca_file = Path(folder) / "ca.crt"
-                ca_file.write_text(await _resolved(platform.ca_certificate))
+                ca_file.write_text(await resolved(platform.ca_certificate))
                 for app in settings.apps:
-                    url = await _resolved(platform.apps[app].direct)
+                    url = await resolved(platform.apps[app].direct)
                     await asyncio.to_thread(_bring_up_to_date, settings, app, url, ca_file)
 
         pulumi.Stash(
@@ -106,9 +106,3 @@ def _bring_up_to_date(settings: Settings, app: str, url: str, ca_file: Path) -> 
     else:
         migrations.upgrade(app, url, ca_file=ca_file, target=target, report=pulumi.log.info)
     seeds.seed(app, url, settings.seeds, ca_file=ca_file, report=pulumi.log.info, environment=settings.environment)
-
-
-async def _resolved(value: pulumi.Output[str]) -> str:
-    resolved = await value.future()
-    assert resolved is not None  # noqa: S101 - hooks run only when everything is known
-    return resolved

@@ -114,16 +114,13 @@ class Settings(BaseModel):
 
     @classmethod
     def load(cls) -> "Settings":
-        """The running stack's settings. Raises pulumi.RunError with one line for every bad one."""
+        """The running stack's settings. Raises SettingsError with one line for every bad one."""
         project, stack = pulumi.get_project(), pulumi.get_stack()
         # Pulumi's own Config can only be asked for keys one knows; a misspelt key must be seen too.
         from pulumi.runtime.config import CONFIG, get_config_env  # noqa: PLC0415
 
         given = {**get_config_env(), **CONFIG.get()}
-        try:
-            return parse(project, stack, given)
-        except SettingsError as error:
-            raise pulumi.RunError(str(error)) from error
+        return parse(project, stack, given)
 
 
 _ALLOWED: Mapping[str, Callable[[], str]] = {

@@ -11,6 +11,7 @@ import pulumi
 import tenacity
 
 from infra.errors import EngineError
+from infra.hooks import resolved
 from infra.selfhosted.backups import ensure_recent_backup
 from infra.selfhosted.certificates import Leaf
 from infra.selfhosted.credentials import AppPasswords
@@ -37,17 +38,18 @@ class Administration:
         """Databases, groups, logins, schemas, extensions and grants of every application; changes only what differs."""
         from db.bootstrap import AppAccess, Login, bootstrap  # noqa: PLC0415 - psycopg is not needed by a no-op
 
-        resolved = await pulumi.Output.all(
-            port=self.port,
-            ca=self.ca,
-            certificate=self.login.certificate,
-            key=self.login.key,
-            passwords={
-                app: {"owner": it.owner, "application": it.application, "readonly": it.readonly}
-                for app, it in self.passwords.items()
-            },
-        ).future()
-        assert resolved is not None  # noqa: S101 - hooks run only when everything is known
+        known = await resolved(
+            pulumi.Output.all(
+                port=self.port,
+                ca=self.ca,
+                certificate=self.login.certificate,
+                key=self.login.key,
+                passwords={
+                    app: {"owner": it.owner, "application": it.application, "readonly": it.readonly}
+                    for app, it in self.passwords.items()
+                },
+            )
+        )
         accesses = [
             AppAccess(
                 app=app,
@@ -56,12 +58,12 @@ class Administration:
                 application=Login(f"{app}_app_1", given["application"]),
                 readonly=Login(f"{app}_readonly_1", given["readonly"]),
             )
-            for app, given in resolved["passwords"].items()
+            for app, given in known["passwords"].items()
         ]
-        with _login_files(resolved["ca"], resolved["certificate"], resolved["key"]) as files:
+        with _login_files(known["ca"], known["certificate"], known["key"]) as files:
             conninfo = {
                 "host": self.host,
-                "port": str(resolved["port"]),
+                "port": str(known["port"]),
                 "user": ADMIN,
                 **files,
             }

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +13,11 @@ from infra.selfhosted.certificates import Certificates
 from infra.selfhosted.container import ContainerArgs, Mount, run
 from infra.selfhosted.engine import Engine
 from infra.selfhosted.files import Files
-from infra.selfhosted.postgres import Postgres
 from infra.selfhosted.stack import Names, child
-from infra.selfhosted.volumes import lasting
+from infra.selfhosted.volumes import Storage
 from infra.settings import Settings
 
-_PGBACKREST = ["pgbackrest", "--config=/etc/pgstack/pgbackrest.conf", "--stanza=main"]
+_PGBACKREST = ["pgbackrest", "--stanza=main"]  # the image says where the configuration is
 _DAY = 24 * 3600  # seconds
 
 
@@ -26,22 +26,22 @@ class BackupsArgs:
     settings: Settings
     engine: Engine
     network: pulumi.Input[str]
-    image: pulumi.Input[str]
-    postgres: Postgres
+    image: pulumi.Output[str]
+    storage: Storage
     certificates: Certificates
     repository_key: pulumi.Output[str]
 
 
 class Backups(pulumi.ComponentResource):
-    """A repository that is complete from the first minute: stanza, checked archiving, one full backup.
+    """The repository's server and its schedule.
 
-    Outputs: `container`, `repository_volume` (str). `ready` is done once a full backup exists.
+    Outputs: `container` (str). `server` is the container: Postgres starts after it, because it archives to it.
     """
 
     def __init__(self, name: str, names: Names, args: BackupsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("pgstack:selfhosted:Backups", name, None, opts)
-        settings = args.settings
-        server = args.certificates.leaf("backup", names("backup"), [names("backup"), "backup"])
+        settings, storage = args.settings, args.storage
+        leaf = args.certificates.leaf("backup", names("backup"), [names("backup"), "backup"])
         files = Files(
             f"{name}-files",
             names,
@@ -54,13 +54,12 @@ class Backups(pulumi.ComponentResource):
                 ),
                 "crontab": crontab(settings),
                 "tls/ca.crt": args.certificates.ca,
-                "tls/server.crt": server.certificate,
-                "tls/server.key": server.key,
+                "tls/server.crt": leaf.certificate,
+                "tls/server.key": leaf.key,
             },
             child(self),
         )
-        repository = lasting(f"{name}-repository", names, "repository", self, disposable=settings.disposable)
-        container = run(
+        self.server = run(
             f"{name}-container",
             names,
             "backup",
@@ -68,35 +67,45 @@ class Backups(pulumi.ComponentResource):
                 image=args.image,
                 network=args.network,
                 mounts=[
-                    Mount(args.postgres.data_volume, "/var/lib/postgresql", read_only=True),
-                    Mount(args.postgres.socket_volume, "/run/postgresql"),
-                    Mount(repository.name, "/var/lib/pgbackrest"),
+                    Mount(storage.data.name, "/var/lib/postgresql", read_only=True),
+                    Mount(storage.socket.name, "/run/postgresql"),
+                    Mount(storage.repository.name, "/var/lib/pgbackrest"),
                     Mount(files.volume, "/etc/pgstack", read_only=True),
                 ],
                 command=["backup"],
                 stop_signal="SIGTERM",
-                grace=30,  # a backup that is cut short is taken again
+                grace=60,  # it outlives a stopping Postgres; a backup that is cut short is taken again
             ),
             self,
-            [files.written, args.postgres.ready],
+            [files.written],
         )
-        self.container, self.repository_volume = container.name, repository.name
+        self.container = self.server.name
+        self.register_outputs({"container": self.container})
+
+
+class Stanza(pulumi.ComponentResource):
+    """Archiving proven and a first full backup taken: `ready` is done once both hold."""
+
+    def __init__(
+        self,
+        name: str,
+        names: Names,
+        engine: Engine,
+        storage: Storage,
+        servers: Sequence[pulumi.Resource],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("pgstack:selfhosted:Stanza", name, None, opts)
 
         async def prepare(_: pulumi.ResourceHookArgs) -> None:
-            await ensure_full_backup(args.engine, names("backup"))
+            await ensure_full_backup(engine, names("backup"))
 
         self.ready = pulumi.Stash(
-            f"{name}-stanza",
-            input={
-                "repository": repository.mountpoint.apply(lambda _: args.engine.volume_created(names("repository")))
-            },
-            opts=child(
-                self,
-                depends_on=[container],
-                hooks=before_change(step(f"{name}-prepare", prepare)),
-            ),
+            name,
+            input={"repository": storage.repository.incarnation, "data": storage.data.incarnation},
+            opts=child(self, depends_on=list(servers), hooks=before_change(step(f"{name}-prepare", prepare))),
         )
-        self.register_outputs({"container": self.container, "repository_volume": self.repository_volume})
+        self.register_outputs({})
 
 
 async def ensure_full_backup(engine: Engine, container: str) -> None:

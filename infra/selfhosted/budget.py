@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 _DIRECT_PER_APP = 4  # a migration holds three (work, lock, pooler check); one is left for a psql
 _BACKUPS = 3  # a backup holds one, `check` another, and the archiver's own look-ups a third
-_OPERATORS = 8  # status, monitoring, the deployment's admin login
+OPERATORS = 8  # reserved_connections: status, monitoring, whoever was granted pg_use_reserved_connections
 SUPERUSER_RESERVE = 5  # superuser_reserved_connections: an administrator always gets in
 _READONLY_SHARE = 4  # one connection in four goes to an application's read-only pool
 
@@ -46,5 +46,5 @@ def share_out(apps: Sequence[str], server_connections: int, clients: int) -> Con
     return ConnectionBudget(
         clients=clients,
         pools=pools,
-        max_connections=share * len(apps) + direct + _BACKUPS + _OPERATORS + SUPERUSER_RESERVE,
+        max_connections=share * len(apps) + direct + _BACKUPS + OPERATORS + SUPERUSER_RESERVE,
     )

@@ -95,9 +95,14 @@ def run(
             interval="2s",
             timeout="5s",
             retries=5,
-            start_period="60s",
+            start_period="1m0s",
         ),
         wait=True,
         wait_timeout=_HEALTHY_WITHIN,
-        opts=child(parent, depends_on=list(depends_on), replace_on_changes=_CHANGES_THAT_REPLACE),
+        opts=child(
+            parent,
+            depends_on=list(depends_on),
+            replace_on_changes=_CHANGES_THAT_REPLACE,
+            delete_before_replace=True,  # the name is taken until then
+        ),
     )

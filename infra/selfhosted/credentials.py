@@ -45,9 +45,9 @@ class Credentials(pulumi.ComponentResource):
         }
         self.register_outputs({"stack_id": self.stack_id})
 
-    def port(self, name: str, configured: int, preferred: int) -> pulumi.Output[int]:
-        """The configured port, else the preferred one, else (both 0) a free one that stays the same for ever."""
-        if wanted := configured or preferred:
+    def port(self, name: str, wanted: int) -> pulumi.Output[int]:
+        """The wanted port, or (0) a free one that stays the same for ever: Docker's own choice changes at a restart."""
+        if wanted:
             return pulumi.Output.from_input(wanted)
         return kept(f"{self._name}-{name}-port", free_port(), self, secret=False).apply(int)
 

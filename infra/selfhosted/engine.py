@@ -9,6 +9,7 @@ import io
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
@@ -38,13 +39,6 @@ class Engine:
                 "or point DOCKER_HOST at one"
             ) from error
         return cls(client)
-
-    def volume_created(self, name: str) -> str | None:
-        """When the volume was created (RFC 3339), or None: a volume that was removed and made anew is empty."""
-        try:
-            return str(self.client.volumes.get(name).attrs["CreatedAt"])
-        except NotFound:
-            return None
 
     def container(self, name: str) -> Container | None:
         """The container of that name, running or not."""
@@ -89,12 +83,15 @@ class Engine:
         if container is None or container.status != "running":
             raise EngineError(f"container {name} is not running: `docker logs {name}` says why")
         try:
-            code, (out, err) = container.exec_run(list(command), demux=True)
+            answer = container.exec_run(list(command), demux=True)
         except APIError as error:
             raise EngineError(f"{' '.join(command[:3])} in {name} could not start: {_first_line(error)}") from error
-        if code != 0:
+        out, err = cast("tuple[bytes | None, bytes | None]", answer.output)  # what demux gives
+        if answer.exit_code != 0:
             said = (err or out or b"").decode(errors="replace").strip().splitlines()
-            raise EngineError(f"`{' '.join(command[:4])}` in {name} ended with {code}: {' / '.join(said[-3:])}")
+            raise EngineError(
+                f"`{' '.join(command[:4])}` in {name} ended with {answer.exit_code}: {' / '.join(said[-3:])}"
+            )
         return (out or b"").decode(errors="replace")
 
 

@@ -5,11 +5,11 @@ import json
 from collections.abc import Mapping
 
 import pulumi
-import pulumi_docker as docker
 
-from infra.hooks import before_change, step
+from infra.hooks import before_change, resolved, step
 from infra.selfhosted.engine import Engine
-from infra.selfhosted.stack import Names, child, labelled
+from infra.selfhosted.stack import Names, child
+from infra.selfhosted.volumes import Volume
 
 
 class Files(pulumi.ComponentResource):
@@ -25,42 +25,31 @@ class Files(pulumi.ComponentResource):
         names: Names,
         role: str,
         engine: Engine,
-        image: pulumi.Input[str],
+        image: pulumi.Output[str],
         files: Mapping[str, pulumi.Input[str]],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("pgstack:selfhosted:Files", name, None, opts)
         labels = names.labels(f"{role}-files")
-        volume = docker.Volume(
-            name,
-            name=names(f"{role}-files"),
-            labels=labelled(labels, docker.VolumeLabelArgs),
-            opts=child(self, ignore_changes=["labels", "driverOpts"]),  # any change of a volume replaces it
-        )
-        contents = pulumi.Output.secret(pulumi.Output.all(**files))
+        volume = Volume(name, names, f"{role}-files", self)
+        contents: pulumi.Output[dict[str, str]] = pulumi.Output.secret(pulumi.Output.all(**files))
         self.digest = pulumi.Output.unsecret(contents.apply(_digest))
 
         async def write(_: pulumi.ResourceHookArgs) -> None:
-            await engine.write(names(f"{role}-files"), await _resolved(image), labels, await _resolved(contents))
+            await engine.write(names(f"{role}-files"), await resolved(image), labels, await resolved(contents))
             await engine.signal(names(role), "HUP")
 
-        # The mountpoint is unknown until the volume exists: only then can the engine be asked when it was created.
-        created = volume.mountpoint.apply(lambda _: engine.volume_created(names(f"{role}-files")) or "not yet")
         self.written = pulumi.Stash(
             f"{name}-written",
-            input={"files": self.digest, "volume": created},
+            input={"files": self.digest, "volume": volume.incarnation},
             opts=child(
                 self,
-                depends_on=[volume],
+                depends_on=[volume.resource],
                 hooks=before_change(step(f"{name}-write", write)),
             ),
         )
         self.volume = volume.name
         self.register_outputs({"volume": self.volume, "digest": self.digest})
-
-
-async def _resolved(value: pulumi.Input[object]) -> object:
-    return await pulumi.Output.from_input(value).future()
 
 
 def _digest(files: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ import pulumi
 
 from infra.platform import AppUrls, Platform
 from infra.selfhosted.administration import Administration
-from infra.selfhosted.backups import Backups, BackupsArgs
+from infra.selfhosted.backups import Backups, BackupsArgs, Stanza
 from infra.selfhosted.budget import share_out
 from infra.selfhosted.certificates import Certificates
 from infra.selfhosted.credentials import Credentials
@@ -17,6 +17,7 @@ from infra.selfhosted.pooler import Pooler, PoolerArgs
 from infra.selfhosted.postgres import ADMIN, Postgres, PostgresArgs
 from infra.selfhosted.preflight import check_port, check_room
 from infra.selfhosted.stack import Names, child
+from infra.selfhosted.volumes import Storage
 from infra.settings import Settings
 
 _STANDARD_PORTS = {"pooled": 6432, "direct": 5432}  # for the stack everybody starts with
@@ -43,6 +44,21 @@ class SelfHosted(pulumi.ComponentResource):
         certificates = Certificates("certificates", child(self))
         images = Images("images", prepared, child(self))
         network = bridge("network", names, self)
+        storage = Storage("storage", names, lasting=not settings.disposable, opts=child(self))
+        backups = Backups(
+            "backups",
+            names,
+            BackupsArgs(
+                settings=settings,
+                engine=engine,
+                network=network.id,
+                image=images.postgres,
+                storage=storage,
+                certificates=certificates,
+                repository_key=credentials.repository_key,
+            ),
+            child(self),
+        )
         postgres = Postgres(
             "postgres",
             names,
@@ -51,6 +67,8 @@ class SelfHosted(pulumi.ComponentResource):
                 engine=engine,
                 network=network.id,
                 image=images.postgres,
+                storage=storage,
+                archive=backups.server,
                 source=prepared.postgres_source,
                 stack_id=credentials.stack_id,
                 certificates=certificates,
@@ -66,7 +84,6 @@ class SelfHosted(pulumi.ComponentResource):
                 engine=engine,
                 network=network.id,
                 image=images.pooler,
-                postgres=postgres,
                 certificates=certificates,
                 budget=budget,
                 address=settings.address,
@@ -74,20 +91,7 @@ class SelfHosted(pulumi.ComponentResource):
             ),
             child(self),
         )
-        backups = Backups(
-            "backups",
-            names,
-            BackupsArgs(
-                settings=settings,
-                engine=engine,
-                network=network.id,
-                image=images.postgres,
-                postgres=postgres,
-                certificates=certificates,
-                repository_key=credentials.repository_key,
-            ),
-            child(self),
-        )
+        stanza = Stanza("stanza", names, engine, storage, [backups.server, postgres.ready], child(self))
         host = "127.0.0.1" if settings.address == "0.0.0.0" else settings.address  # noqa: S104 - a comparison
         administration = Administration(
             engine=engine,
@@ -109,8 +113,8 @@ class SelfHosted(pulumi.ComponentResource):
                 for app, logins in credentials.passwords.items()
             },
             ca_certificate=certificates.ca,
-            incarnation=postgres.created,
-            ready=[postgres.ready, backups.ready],
+            incarnation=storage.data.incarnation,
+            ready=[postgres.ready, stanza.ready],
             bootstrap=administration.bootstrap,
             restore_point=administration.restore_point,
             outputs={
@@ -118,8 +122,8 @@ class SelfHosted(pulumi.ComponentResource):
                 "postgres_container": postgres.container,
                 "pooler_container": pooler.container,
                 "backup_container": backups.container,
-                "data_volume": postgres.data_volume,
-                "backup_volume": backups.repository_volume,
+                "data_volume": storage.data.name,
+                "backup_volume": storage.repository.name,
             },
         )
         self.register_outputs({})

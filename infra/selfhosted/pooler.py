@@ -9,7 +9,7 @@ from infra.selfhosted.certificates import Certificates
 from infra.selfhosted.container import ContainerArgs, Mount, run
 from infra.selfhosted.engine import Engine
 from infra.selfhosted.files import Files
-from infra.selfhosted.postgres import POOLER_LOOKUP, Postgres
+from infra.selfhosted.postgres import POOLER_LOOKUP
 from infra.selfhosted.postgres import PORT as POSTGRES_PORT
 from infra.selfhosted.stack import Names, child
 
@@ -20,8 +20,7 @@ PORT = 6432
 class PoolerArgs:
     engine: Engine
     network: pulumi.Input[str]
-    image: pulumi.Input[str]
-    postgres: Postgres
+    image: pulumi.Output[str]
     certificates: Certificates
     budget: ConnectionBudget
     address: str
@@ -65,7 +64,7 @@ class Pooler(pulumi.ComponentResource):
                 image=args.image,
                 network=args.network,
                 mounts=[Mount(files.volume, "/etc/pgstack", read_only=True)],
-                command=["pgbouncer"],
+                command=["pgbouncer", "/etc/pgstack/pgbouncer.ini"],
                 stop_signal="SIGINT",  # running transactions end; since 1.23 SIGTERM waits for every client to leave
                 grace=30,
                 port=(args.address, args.port, PORT),
@@ -93,7 +92,7 @@ def pgbouncer_ini(budget: ConnectionBudget, host: str) -> str:
         + f"""
 
 [pgbouncer]
-listen_addr = 0.0.0.0
+listen_addr = *
 listen_port = {PORT}
 unix_socket_dir = /tmp
 pool_mode = transaction
@@ -109,7 +108,7 @@ auth_query = SELECT uname, phash FROM pgbouncer.user_lookup($1)
 admin_users = pgbouncer
 
 client_tls_sslmode = require
-client_tls_protocols = secure
+client_tls_protocols = tlsv1.3
 client_tls_cert_file = /etc/pgstack/tls/server.crt
 client_tls_key_file = /etc/pgstack/tls/server.key
 server_tls_sslmode = verify-full

@@ -4,16 +4,15 @@ import hashlib
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_docker as docker
 
-from infra.selfhosted.budget import SUPERUSER_RESERVE, ConnectionBudget
+from infra.selfhosted.budget import OPERATORS, SUPERUSER_RESERVE, ConnectionBudget
 from infra.selfhosted.certificates import Certificates
 from infra.selfhosted.container import ContainerArgs, Mount, run
 from infra.selfhosted.engine import Engine
 from infra.selfhosted.files import Files
 from infra.selfhosted.sizing import Sizing, size_for
-from infra.selfhosted.stack import Names, child, labelled
-from infra.selfhosted.volumes import lasting
+from infra.selfhosted.stack import Names, child
+from infra.selfhosted.volumes import Storage
 from infra.settings import Settings
 
 ADMIN = "pgstack_admin"  # created by the image, logs in by certificate only
@@ -27,7 +26,9 @@ class PostgresArgs:
     settings: Settings
     engine: Engine
     network: pulumi.Input[str]
-    image: pulumi.Input[str]
+    image: pulumi.Output[str]
+    storage: Storage
+    archive: pulumi.Resource  # where WAL goes: there before the server, gone only after it
     source: str  # packages or vendor: their ICU differs, so a cluster never moves between them
     stack_id: pulumi.Input[str]
     certificates: Certificates
@@ -38,13 +39,12 @@ class PostgresArgs:
 class Postgres(pulumi.ComponentResource):
     """PostgreSQL 16 on the stack's network and on one port of the host.
 
-    Outputs: `container`, `data_volume`, `socket_volume`, `created` (str, RFC 3339: when the
-    data volume was), `port` (int, on the host). `ready` is the container.
+    Outputs: `container` (str), `port` (int, on the host). `ready` is the container.
     """
 
     def __init__(self, name: str, names: Names, args: PostgresArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("pgstack:selfhosted:Postgres", name, None, opts)
-        settings = args.settings
+        settings, storage = args.settings, args.storage
         sizing = size_for(settings.memory, args.budget.max_connections)
         restart_settings = needs_restart(args.budget, sizing)
         server = args.certificates.leaf(
@@ -69,14 +69,6 @@ class Postgres(pulumi.ComponentResource):
             },
             child(self),
         )
-        data = lasting(f"{name}-data", names, "data", self, disposable=settings.disposable)
-        identity = lasting(f"{name}-identity", names, "identity", self, disposable=settings.disposable)
-        socket = docker.Volume(
-            f"{name}-socket",
-            name=names("socket"),
-            labels=labelled(names.labels("socket"), docker.VolumeLabelArgs),
-            opts=child(self, ignore_changes=["labels", "driverOpts"]),
-        )
         self.ready = run(
             f"{name}-container",
             names,
@@ -85,14 +77,14 @@ class Postgres(pulumi.ComponentResource):
                 image=args.image,
                 network=args.network,
                 mounts=[
-                    Mount(data.name, "/var/lib/postgresql"),
-                    Mount(identity.name, "/var/lib/pgstack"),
-                    Mount(socket.name, "/run/postgresql"),
+                    Mount(storage.data.name, "/var/lib/postgresql"),
+                    Mount(storage.identity.name, "/var/lib/pgstack"),
+                    Mount(storage.socket.name, "/run/postgresql"),
                     Mount(files.volume, "/etc/pgstack", read_only=True),
                 ],
                 command=["postgres"],
                 stop_signal="SIGINT",  # fast shutdown; SIGTERM would wait for every client to leave
-                grace=180,  # the checkpoint of a busy server
+                grace=180,  # a busy server's checkpoint, and 30 s for an archive that is gone
                 port=(settings.address, args.port, PORT),
                 environment={"PGSTACK_ID": args.stack_id, "PGSTACK_SOURCE": args.source},
                 settings=hashlib.sha256(restart_settings.encode()).hexdigest()[:16],
@@ -100,12 +92,10 @@ class Postgres(pulumi.ComponentResource):
                 shm=sizing.shm,
             ),
             self,
-            [files.written],
+            [files.written, args.archive],
         )
         self.container, self.port = self.ready.name, args.port
-        self.data_volume, self.socket_volume = data.name, socket.name
-        self.created = data.mountpoint.apply(lambda _: args.engine.volume_created(names("data")) or "not yet")
-        self.register_outputs({"container": self.container, "port": self.port, "data_volume": self.data_volume})
+        self.register_outputs({"container": self.container, "port": self.port})
 
 
 HBA = f"""\
@@ -115,6 +105,7 @@ local   all       all             reject
 # The deployment and the pooler's password look-up log in by certificate, everybody else by SCRAM; nothing without TLS.
 hostssl all       {ADMIN}   all   cert
 hostssl postgres  {POOLER_LOOKUP}  all   cert
+hostssl postgres  all             all   reject
 hostssl all       all             all   scram-sha-256
 """
 
@@ -129,6 +120,7 @@ hba_file = '/etc/pgstack/pg_hba.conf'
 ident_file = '/etc/pgstack/pg_ident.conf'
 max_connections = {budget.max_connections}
 superuser_reserved_connections = {SUPERUSER_RESERVE}
+reserved_connections = {OPERATORS}
 shared_buffers = {_mb(sizing.shared_buffers)}
 shared_preload_libraries = 'pg_stat_statements'
 wal_level = replica
@@ -148,7 +140,7 @@ ssl = on
 ssl_ca_file = '/etc/pgstack/tls/ca.crt'
 ssl_cert_file = '/etc/pgstack/tls/server.crt'
 ssl_key_file = '/etc/pgstack/tls/server.key'
-ssl_min_protocol_version = 'TLSv1.2'  # drivers of older runtimes; the pooler insists on 1.3
+ssl_min_protocol_version = 'TLSv1.3'
 password_encryption = scram-sha-256
 
 # memory, from {_mb(settings.memory)}
@@ -163,7 +155,7 @@ max_wal_size = {_mb(sizing.max_wal_size)}
 min_wal_size = {_mb(sizing.min_wal_size)}
 checkpoint_timeout = 15min
 wal_compression = pglz  # lz4 is not compiled in everywhere
-archive_command = 'pgbackrest --config=/etc/pgstack/pgbackrest.conf --stanza=main archive-push %p'
+archive_command = 'pgbackrest --stanza=main archive-push %p'
 archive_timeout = 60  # an idle server's last row is archived within a minute
 max_slot_wal_keep_size = {_mb(4 * sizing.max_wal_size)}  # a forgotten slot must not fill the disk
 
@@ -201,13 +193,16 @@ repo1-host-cert-file=/etc/pgstack/tls/server.crt
 repo1-host-key-file=/etc/pgstack/tls/server.key
 archive-async=y
 spool-path=/var/lib/postgresql/spool
-archive-timeout=60
 process-max=2
 compress-type=zst
 compress-level=3
 log-level-console=warn
 log-level-file=off
 lock-path=/tmp/pgbackrest
+
+# A stopping server waits six times this for an archive that is gone (two rounds of three tries): well below its grace.
+[global:archive-push]
+archive-timeout=5
 
 [main]
 pg1-path=/var/lib/postgresql/16/main

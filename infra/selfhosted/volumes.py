@@ -1,28 +1,44 @@
-"""Volumes that hold what cannot be made again."""
+"""Volumes: no edit may replace one, for that would delete what it holds."""
+
+import uuid
 
 import pulumi
 import pulumi_docker as docker
 
 from infra.selfhosted.stack import Names, child, labelled
 
-_NEVER_REPLACED_BY = [
-    "labels",
-    "driver",
-    "driverOpts",
-    "name",
-]  # every input of a volume replaces it, with its data
+_LABEL_INCARNATION = "pgstack.incarnation"
+_NEVER_REPLACED_BY = ["labels", "driver", "driverOpts", "name"]  # every input of a volume forces a replacement
 
 
-def lasting(name: str, names: Names, role: str, parent: pulumi.Resource, *, disposable: bool) -> docker.Volume:
-    """A volume that no edit replaces; unless `disposable`, protected and kept when the stack goes."""
-    return docker.Volume(
-        name,
-        name=names(role),
-        labels=labelled(names.labels(role), docker.VolumeLabelArgs),
-        opts=child(
-            parent,
-            protect=not disposable,
-            retain_on_delete=not disposable,
-            ignore_changes=_NEVER_REPLACED_BY,
-        ),
-    )
+class Volume:
+    """A declared volume. `name` (str); `incarnation` (str) differs when the volume was removed and made anew."""
+
+    def __init__(self, name: str, names: Names, role: str, parent: pulumi.Resource, *, lasting: bool = False) -> None:
+        # The label is only ever written at creation; Docker's own creation time is its folder's, and moves.
+        labels = names.labels(role) | {_LABEL_INCARNATION: str(uuid.uuid4())}
+        self.resource = docker.Volume(
+            name,
+            name=names(role),
+            labels=labelled(labels, docker.VolumeLabelArgs),
+            opts=child(parent, protect=lasting, retain_on_delete=lasting, ignore_changes=_NEVER_REPLACED_BY),
+        )
+        self.name = self.resource.name
+        self.incarnation = self.resource.labels.apply(
+            lambda found: next((it.value for it in found or [] if it.label == _LABEL_INCARNATION), "unknown")
+        )
+
+
+class Storage(pulumi.ComponentResource):
+    """What a stack must not lose (data, identity, repository) and the folder of the server's socket.
+
+    A `lasting` stack's volumes are protected, and kept on the host when the stack goes.
+    """
+
+    def __init__(self, name: str, names: Names, *, lasting: bool, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("pgstack:selfhosted:Storage", name, None, opts)
+        self.data = Volume(f"{name}-data", names, "data", self, lasting=lasting)
+        self.identity = Volume(f"{name}-identity", names, "identity", self, lasting=lasting)
+        self.repository = Volume(f"{name}-repository", names, "repository", self, lasting=lasting)
+        self.socket = Volume(f"{name}-socket", names, "socket", self)
+        self.register_outputs({"data": self.data.name, "repository": self.repository.name})
