@@ -71,7 +71,7 @@ def _make(places: Places, folder: Path) -> None:
     with progress.step(f"PostgreSQL {versions.POSTGRES} and pgvector: fetching", "15 s"):
         server = _unpack_server(places, folder)
         clients = _unpack_clients(places, folder)
-        files = _lay_out(server, clients)
+        files = lay_out(server, clients)
         images.from_files(folder, IMAGE, files)
     shutil.rmtree(folder / "server")
     shutil.rmtree(folder / "clients")
@@ -110,7 +110,7 @@ def _unpack_clients(places: Places, folder: Path) -> Path:
     return folder / "clients"
 
 
-def _lay_out(server: Path, clients: Path) -> dict[str, Path | str]:
+def lay_out(server: Path, clients: Path) -> dict[str, Path | str]:
     """Where each file goes in the image; what only compiling against PostgreSQL needs stays out."""
     files = {
         name: source
