@@ -37,6 +37,8 @@ options = {
 
 def migrate(connection: sqlalchemy.Connection, steps: Steps) -> None:
     """One run of the command on a connection that fulfils the conditions."""
+    # the search_path makes the app's schema the default one, and comparing would then look for tables without schema
+    connection.dialect.default_schema_name = "public"
     context.configure(connection=connection, on_version_apply=steps.applied, **options)
     with context.begin_transaction():
         context.run_migrations()
@@ -47,9 +49,8 @@ if context.is_offline_mode():
     with context.begin_transaction():
         context.run_migrations()
 else:
-    job = Job.of(config)
     try:
-        job.run(context.script, migrate)
+        Job.of(config).run(context.script, migrate)
     except DbError as error:
         if config.cmd_opts is None:
             raise

@@ -15,6 +15,7 @@ import sqlalchemy
 from pgvector.sqlalchemy import VECTOR
 from sqlalchemy import ColumnElement, Dialect
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
@@ -72,7 +73,10 @@ def storage(connection: sqlalchemy.Connection, table: str, column: str) -> Stora
 
 
 def cosine_distance(
-    column: ColumnElement[list[float]], query: Sequence[float], dimensions: int, stored: Storage
+    column: ColumnElement[list[float]] | InstrumentedAttribute[list[float]],
+    query: Sequence[float],
+    dimensions: int,
+    stored: Storage,
 ) -> ColumnElement[float]:
     """1 - cosine similarity of `column` and `query`: 0 for the same direction, 2 for the opposite.
 

@@ -48,9 +48,7 @@ class Session(Base):
     user_id: Mapped[str] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"), index=True)
     expires_at: Mapped[datetime]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    token: Mapped[str] = mapped_column(
-        unique=True, server_default=text("gen_random_uuid()::text || gen_random_uuid()::text")
-    )
+    token: Mapped[str] = mapped_column(unique=True, server_default=text("(gen_random_uuid())::text"))
     ip_address: Mapped[str | None]
     user_agent: Mapped[str | None]
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
