@@ -10,35 +10,22 @@ from infra.selfhosted.backups import Backups, BackupsArgs, Stanza
 from infra.selfhosted.budget import share_out
 from infra.selfhosted.certificates import Certificates
 from infra.selfhosted.credentials import Credentials
-from infra.selfhosted.engine import Engine
-from infra.selfhosted.images import Images, Prepared
+from infra.selfhosted.images import Images
 from infra.selfhosted.network import bridge
 from infra.selfhosted.pooler import Pooler, PoolerArgs
 from infra.selfhosted.postgres import ADMIN, Postgres, PostgresArgs
-from infra.selfhosted.preflight import check_port, check_room
+from infra.selfhosted.preflight import Host
 from infra.selfhosted.stack import Names, child
 from infra.selfhosted.volumes import Storage
 from infra.settings import Settings
-
-_STANDARD_PORTS = {"pooled": 6432, "direct": 5432}  # for the stack everybody starts with
 
 
 class SelfHosted(pulumi.ComponentResource):
     """PostgreSQL, PgBouncer and pgBackRest. `platform` is what the rest of the program knows of it."""
 
-    def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
-        engine, prepared, names = Engine.connect(), Prepared.load(), Names.of(settings)
-        standard = _STANDARD_PORTS if settings.stack == "dev" else {"pooled": 0, "direct": 0}
-        pooled, direct = (
-            (settings.pooled_port or standard["pooled"]),
-            (settings.direct_port or standard["direct"]),
-        )
-        check_room(engine)
-        for role, key, port in (("pooler", "pooledPort", pooled), ("postgres", "directPort", direct)):
-            if port:
-                check_port(engine, names(role), key, settings.address, port)
-
+    def __init__(self, name: str, settings: Settings, host: Host, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("pgstack:selfhosted:SelfHosted", name, None, opts)
+        engine, prepared, names = host.engine, host.prepared, Names.of(settings)
         budget = share_out(settings.apps, settings.server_connections, settings.client_connections)
         credentials = Credentials("credentials", settings.apps, child(self))
         certificates = Certificates("certificates", child(self))
@@ -73,7 +60,7 @@ class SelfHosted(pulumi.ComponentResource):
                 stack_id=credentials.stack_id,
                 certificates=certificates,
                 budget=budget,
-                port=credentials.port("direct", direct),
+                port=credentials.port("direct", host.direct_port),
             ),
             child(self),
         )
@@ -87,16 +74,15 @@ class SelfHosted(pulumi.ComponentResource):
                 certificates=certificates,
                 budget=budget,
                 address=settings.address,
-                port=credentials.port("pooled", pooled),
+                port=credentials.port("pooled", host.pooled_port),
             ),
             child(self),
         )
         stanza = Stanza("stanza", names, engine, storage, [backups.server, postgres.ready], child(self))
-        host = "127.0.0.1" if settings.address == "0.0.0.0" else settings.address  # noqa: S104 - a comparison
         administration = Administration(
             engine=engine,
             names=names,
-            host=host,
+            host=host.reachable_at,
             port=postgres.port,
             ca=certificates.ca,
             login=certificates.leaf("admin", ADMIN),
@@ -106,9 +92,11 @@ class SelfHosted(pulumi.ComponentResource):
             target="docker",
             apps={
                 app: AppUrls(
-                    pooled=url(f"{app}_app_1", logins.application, host, pooler.port, app),
-                    readonly=url(f"{app}_readonly_1", logins.readonly, host, pooler.port, f"{app}_readonly"),
-                    direct=url(f"{app}_owner_1", logins.owner, host, postgres.port, app),
+                    pooled=url(f"{app}_app_1", logins.application, host.reachable_at, pooler.port, app),
+                    readonly=url(
+                        f"{app}_readonly_1", logins.readonly, host.reachable_at, pooler.port, f"{app}_readonly"
+                    ),
+                    direct=url(f"{app}_owner_1", logins.owner, host.reachable_at, postgres.port, app),
                 )
                 for app, logins in credentials.passwords.items()
             },

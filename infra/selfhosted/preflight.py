@@ -1,14 +1,45 @@
-"""What must hold before anything is created; otherwise a deployment would stop half-way."""
+"""What must hold on the Docker host before anything is created; otherwise a deployment would stop half-way."""
 
 import shutil
 import socket
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from infra.errors import DeploymentError
 from infra.selfhosted.engine import Engine
+from infra.selfhosted.images import Prepared
+from infra.selfhosted.stack import Names
+from infra.settings import Settings
 
 _ROOM = 2 * 1024**3  # bytes: images, a new cluster's WAL up to its first checkpoint, and a first backup
 _MIB = 1024**2
+_STANDARD_PORTS = {"pooled": 6432, "direct": 5432}  # for the stack everybody starts with; others get free ones
+
+
+@dataclass(frozen=True)
+class Host:
+    """A Docker host that can take the stack; a port of 0 is to be chosen."""
+
+    engine: Engine
+    prepared: Prepared
+    pooled_port: int
+    direct_port: int
+    reachable_at: str
+
+
+def survey(settings: Settings) -> Host:
+    """Look at the host. Raises DeploymentError or EngineError when it can't take the stack."""
+    engine, prepared, names = Engine.connect(), Prepared.load(), Names.of(settings)
+    standard = _STANDARD_PORTS if settings.stack == "dev" else {}
+    pooled = settings.pooled_port or standard.get("pooled", 0)
+    direct = settings.direct_port or standard.get("direct", 0)
+    check_room(engine)
+    for role, key, port in (("pooler", "pooledPort", pooled), ("postgres", "directPort", direct)):
+        if port:
+            check_port(engine, names(role), key, settings.address, port)
+    every_address = settings.address == "0.0.0.0"  # noqa: S104 - a comparison
+    return Host(engine, prepared, pooled, direct, "127.0.0.1" if every_address else settings.address)
 
 
 def check_room(engine: Engine) -> None:
@@ -40,8 +71,7 @@ def check_port(engine: Engine, container: str, key: str, address: str, port: int
             ) from error
 
 
-def _publishes(attributes: dict[str, object], port: int) -> bool:
-    host = attributes["HostConfig"]
-    assert isinstance(host, dict)  # noqa: S101 - the Engine API's shape
-    bindings = [binding for bound in (host["PortBindings"] or {}).values() for binding in bound or []]
-    return any(binding["HostPort"] == str(port) for binding in bindings)
+def _publishes(attributes: dict[str, Any], port: int) -> bool:
+    """Whether a container, as the Engine API describes it, is bound to `port` of the host."""
+    bindings = [each for bound in (attributes["HostConfig"]["PortBindings"] or {}).values() for each in bound or []]
+    return any(each["HostPort"] == str(port) for each in bindings)
