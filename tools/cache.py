@@ -121,6 +121,17 @@ def link(target: Path, name: Path) -> None:
     aside.replace(name)
 
 
+def place(program: Path, name: Path) -> None:
+    """Make `name` the same file as `program` (a hard link): the language host looks for its scripts beside its own path."""
+    if name.exists() and not name.is_symlink() and name.samefile(program):
+        return
+    name.parent.mkdir(parents=True, exist_ok=True)
+    aside = name.with_name(f".{name.name}.{os.getpid()}")
+    aside.unlink(missing_ok=True)
+    aside.hardlink_to(program)
+    aside.replace(name)
+
+
 def require_space(folder: Path, gigabytes: float, purpose: str) -> None:
     """Raise ToolError unless the disk that will hold `folder` has this much free."""
     while not folder.exists():

@@ -130,4 +130,4 @@ def _load(places: Places, api: Api, image: images.Image) -> str:
 def _link(places: Places, *folders: Path) -> None:
     for folder in folders:
         for program in folder.iterdir():
-            cache.link(program, places.tools / "bin" / program.name)
+            cache.place(program, places.tools / "bin" / program.name)

@@ -120,3 +120,12 @@ def test_a_link_is_turned_to_its_new_target(tmp_path: Path) -> None:
 def test_a_disk_that_is_nearly_full_is_said_before_anything_is_built(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match=r"GB free and building pulumi needs 1000000000: free some space, then again"):
         cache.require_space(tmp_path / "not/there/yet", 1e9, "building pulumi")
+
+
+def test_a_placed_program_is_the_file_itself_so_that_it_finds_what_lies_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "old").write_text("old")
+    (tmp_path / "new").write_text("new")
+    cache.place(tmp_path / "old", tmp_path / "bin/name")
+    cache.place(tmp_path / "new", tmp_path / "bin/name")
+    assert (tmp_path / "bin/name").resolve() == tmp_path / "bin/name"
+    assert (tmp_path / "bin/name").read_text() == "new"
