@@ -1,0 +1,1 @@
+"""The `pgstack` command: one file a verb. It reads a stack's outputs, never its internals; nothing imports it."""

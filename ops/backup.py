@@ -1,0 +1,112 @@
+"""`pgstack backup`: take one now, list those there are."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+import time
+from dataclasses import asdict
+from typing import Annotated, Literal
+
+import typer
+
+from ops.errors import EngineError, OpsError
+from ops.stack import Stack, StackOption
+
+backup = typer.Typer(name="backup", help="Take a backup now, list those there are.", no_args_is_help=True)
+Type = Literal["full", "diff", "incr"]
+_PERCENT = re.compile(r"DETAIL: backup file .*?([\d.]+)%\)")
+_LEVELS = re.compile(r"P\d+ +(WARN|ERROR|INFO): (.*)")
+_LOCKED = "[050]"  # pgBackRest's code for a lock that somebody else holds
+
+
+@backup.command()
+def now(
+    stack: StackOption = None,
+    kind: Annotated[
+        Type, typer.Option("--type", help="full; diff: changes since the last full; incr: since the last of any kind.")
+    ] = "incr",
+) -> None:
+    """Take a backup, and wait until it is complete and its WAL archived.
+
+    Example: pgstack backup now --type full
+    """
+    found = Stack.read(stack)
+    from rich.console import Console  # noqa: PLC0415 - slow imports come after what fails fast
+
+    from ops.engine import Engine  # noqa: PLC0415
+    from ops.readings.repository import PGBACKREST, TYPES, repository  # noqa: PLC0415
+    from ops.words import size, span  # noqa: PLC0415
+
+    engine, container = Engine.connect(found.pulumi.environ), found.container("backup")
+    began = time.monotonic()
+    errors: list[str] = []
+    console = Console(highlight=False)
+    try:
+        with console.status(f"taking a {TYPES[kind]} backup of stack {found.name}") as line:
+            command = [*PGBACKREST, f"--type={kind}", "--log-level-console=detail", "backup"]
+            for said in engine.follow(container, command):
+                if match := _PERCENT.search(said):
+                    line.update(f"taking a {TYPES[kind]} backup of stack {found.name}: {float(match[1]):.0f}%")
+                elif (match := _LEVELS.search(said)) and match[1] != "INFO":
+                    errors.append(match[2])
+                    if match[1] == "WARN":
+                        console.print(match[2])
+    except KeyboardInterrupt:
+        print(f"the backup goes on inside {container}: `pgstack backup list` shows it when it is complete")
+        raise
+    except EngineError as error:
+        if any(_LOCKED in it for it in errors) or _LOCKED in str(error):
+            raise OpsError("another backup is being taken: wait for it (`pgstack status`), then try again") from None
+        raise OpsError(f"the backup failed: {' / '.join(errors) or error}") from None
+    newest = repository(engine, container).newest()
+    if newest is None:
+        raise OpsError("pgBackRest reported success but lists no backup: `pgstack logs backup`")
+    print(
+        f"{TYPES[newest.type]} backup {newest.label} is complete: {size(newest.size)} of database, "
+        f"{size(newest.stored)} stored, in {span(time.monotonic() - began)}"
+    )
+
+
+@backup.command(name="list")
+def list_(
+    stack: StackOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same for scripts, as one JSON array.")] = False,
+) -> None:
+    """List the backups in the repository, oldest first.
+
+    Example: pgstack backup list
+    """
+    found = Stack.read(stack)
+    from ops.engine import Engine  # noqa: PLC0415 - slow imports come after what fails fast
+    from ops.readings.repository import TYPES, repository  # noqa: PLC0415
+    from ops.words import ago, size, span  # noqa: PLC0415
+
+    there = repository(Engine.connect(found.pulumi.environ), found.container("backup"))
+    if as_json:
+        print(json.dumps([asdict(it) for it in there.backups], indent=2))
+        return
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in ("label", "type", "taken (UTC)", "age", "took", "database", "stored", "WAL"):
+        table.add_column(column, overflow="fold")
+    for it in there.backups:
+        taken = datetime.datetime.fromtimestamp(it.stop, datetime.UTC)
+        wal = it.wal_start if it.wal_start == it.wal_stop else f"{it.wal_start}-{it.wal_stop[-8:]}"
+        table.add_row(
+            it.label,
+            TYPES[it.type],
+            f"{taken:%Y-%m-%d %H:%M:%S}",
+            ago(time.time() - it.stop),
+            span(it.stop - it.start),
+            size(it.size),
+            size(it.stored),
+            wal,
+        )
+    Console(highlight=False).print(table)
+    if not there.sound:
+        raise OpsError(f"pgBackRest says of the repository: {there.message}")

@@ -1,0 +1,106 @@
+"""The Docker Engine as the verbs need it: what runs, and commands inside the containers that the outputs name."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from docker.errors import APIError, DockerException, NotFound
+from docker.models.containers import Container
+
+import docker
+from ops.errors import EngineError, UnknownError
+
+LABEL = "pgstack.stack"
+_TIMEOUT = 600  # seconds; a stopping server may write a long checkpoint
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A connected engine: `DOCKER_HOST`, else the default socket, as the deployment uses it."""
+
+    client: docker.DockerClient
+
+    @classmethod
+    def connect(cls, environ: Mapping[str, str]) -> Engine:
+        """Raises UnknownError when no engine answers."""
+        try:
+            return cls(docker.from_env(environment=dict(environ), timeout=_TIMEOUT, max_pool_size=20))
+        except DockerException as error:
+            raise UnknownError(
+                f"no Docker Engine answers ({first_line(error)}): start it (`make tools` does), "
+                "or point DOCKER_HOST at one"
+            ) from error
+
+    def container(self, name: str) -> Container | None:
+        """The container of that name, running or not."""
+        try:
+            return self.client.containers.get(name)
+        except NotFound:
+            return None
+
+    def existing(self, name: str) -> Container:
+        """The same; raises EngineError if there is none."""
+        container = self.container(name)
+        if container is None:
+            raise EngineError(f"container {name} does not exist: `pulumi up` brings it back")
+        return container
+
+    def running(self, name: str) -> Container:
+        """The same; raises EngineError if it does not run."""
+        container = self.existing(name)
+        if container.status != "running":
+            raise EngineError(f"container {name} is {container.status}: `pgstack start` starts it")
+        return container
+
+    def run(self, name: str, command: Sequence[str]) -> str:
+        """The standard output of `command` in a running container. Raises EngineError with its last line."""
+        try:
+            done = self.running(name).exec_run(list(command), demux=True)
+        except APIError as error:
+            raise EngineError(f"`{command[0]}` in {name} could not start: {first_line(error)}") from error
+        out, err = cast("tuple[bytes | None, bytes | None]", done.output)  # what demux=True makes of it
+        if done.exit_code != 0:
+            said = (err or out or b"").decode(errors="replace").strip().splitlines() or ["it said nothing"]
+            raise EngineError(f"`{command[0]}` in {name} ended with {done.exit_code}: {said[-1]}")
+        return (out or b"").decode(errors="replace")
+
+    def read(self, name: str, path: str) -> str:
+        """A file of the container, which need not run. Raises EngineError if there is none."""
+        try:
+            stream, _ = self.existing(name).get_archive(path)
+        except APIError as error:
+            raise EngineError(f"{path} can't be read from container {name}: {first_line(error)}") from error
+        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
+            file = tar.extractfile(tar.getmembers()[0])
+            if file is None:
+                raise EngineError(f"{path} in container {name} is no file")
+            return file.read().decode()
+
+    def follow(self, name: str, command: Sequence[str]) -> Iterator[str]:
+        """The lines that `command` prints, while it runs. Raises EngineError with the last one if it fails."""
+        container, api = self.running(name), self.client.api
+        try:
+            execution = api.exec_create(container.id, list(command))["Id"]
+            rest, last = "", "it said nothing"
+            for chunk in api.exec_start(execution, stream=True):
+                *lines, rest = (rest + chunk.decode(errors="replace")).split("\n")
+                for line in lines:
+                    last = line.strip() or last
+                    yield line
+            if rest.strip():
+                last = rest.strip()
+                yield rest
+            code = api.exec_inspect(execution)["ExitCode"]
+        except APIError as error:
+            raise EngineError(f"`{command[0]}` in {name} could not start: {first_line(error)}") from error
+        if code != 0:
+            raise EngineError(f"`{command[0]}` in {name} ended with {code}: {last}")
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what an exception says."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

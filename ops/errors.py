@@ -1,0 +1,25 @@
+"""What a verb of `pgstack` can't do, each as one line that names the thing, the value and the way out."""
+
+FAILED = 1  # what was asked for did not succeed, or something is wrong with the stack
+UNKNOWN = 2  # can't tell: no tools, no such stack, no engine; click's own code for wrong usage is the same
+INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+
+
+class OpsError(Exception):
+    """A verb failed; `code` is the exit code."""
+
+    code = FAILED
+
+
+class UnknownError(OpsError):
+    """What would have to be known to go on can't be found out."""
+
+    code = UNKNOWN
+
+
+class PulumiError(OpsError):
+    """The Pulumi CLI ended with an error."""
+
+
+class EngineError(OpsError):
+    """The Docker Engine refused, or a command inside a container failed."""

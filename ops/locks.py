@@ -1,0 +1,71 @@
+"""Who holds a stack's lock in Pulumi's file backend, and whether that process still lives."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops.pulumi import PROJECT
+
+
+@dataclass(frozen=True)
+class Lock:
+    """One lock file, as the CLI writes it: pkg/backend/diy/lock.go, lockContent."""
+
+    path: Path
+    pid: int
+    user: str
+    host: str
+    since: str
+
+    @property
+    def dead(self) -> bool:
+        """Whether its holder is a process of this machine that is gone."""
+        return self.host == socket.gethostname() and not _is_pulumi(self.pid)
+
+
+def locks(stack: str, environ: Mapping[str, str]) -> list[Lock]:
+    """The locks on `stack`; none for a backend that is no folder of this machine."""
+    backend = environ.get("PULUMI_BACKEND_URL", "")
+    if not backend.startswith("file://"):
+        return []
+    root = Path(backend.removeprefix("file://")).expanduser()
+    folder = root / ".pulumi" / "locks" / "organization" / PROJECT / stack
+    return [lock for path in sorted(folder.glob("*.json")) if (lock := read(path))]
+
+
+def read(path: Path) -> Lock | None:
+    """A lock file; None if it is gone. One cut short by a crash has no holder: pid 0."""
+    try:
+        given = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        return Lock(path, 0, "", socket.gethostname(), "")
+    return Lock(
+        path,
+        int(given.get("pid", 0)),
+        str(given.get("username", "")),
+        str(given.get("hostname", "")),
+        str(given.get("timestamp", ""))[:19],
+    )
+
+
+def _is_pulumi(pid: int) -> bool:
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # another user's
+    try:
+        name = Path(f"/proc/{pid}/comm").read_text()
+    except OSError:
+        return True  # no /proc here: that it lives is all we can know
+    return "pulumi" in name  # else the number was given to another process meanwhile

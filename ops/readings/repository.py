@@ -1,0 +1,131 @@
+"""What the backup container knows: the repository as `pgbackrest info` describes it, and the disk."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from ops.engine import Engine
+from ops.errors import EngineError
+
+PGBACKREST = ("pgbackrest", "--config=/etc/pgstack/pgbackrest.conf", "--stanza=main")
+TYPES = {"full": "full", "diff": "differential", "incr": "incremental"}
+_KIB = 1024
+_VOLUMES = {"/var/lib/postgresql": "data", "/var/lib/pgbackrest": "backups"}
+# `du` of a very large cluster takes longer than anybody waits for a status
+_LOOK = """\
+"$@" --output=json info && echo
+pgbackrest version
+df -kP /var/lib/postgresql /var/lib/pgbackrest | tail -n +2
+timeout 1 du -skx /var/lib/postgresql /var/lib/pgbackrest || true
+"""
+
+
+@dataclass(frozen=True)
+class Backup:
+    """Times are seconds since 1970; sizes bytes: `size` of the restored cluster, `stored` what this backup added."""
+
+    label: str
+    type: str  # full, diff, incr
+    start: int
+    stop: int
+    size: int
+    stored: int
+    wal_start: str
+    wal_stop: str
+    failed: bool  # page checksums were wrong in it
+
+
+@dataclass(frozen=True)
+class Repository:
+    """`message` is pgBackRest's own verdict, "ok" when `sound`."""
+
+    sound: bool
+    message: str
+    running: bool  # a backup is being taken
+    backups: tuple[Backup, ...]  # oldest first
+
+    def newest(self, kind: str = "") -> Backup | None:
+        """The last backup, or the last of that type."""
+        return next((it for it in reversed(self.backups) if not kind or it.type == kind), None)
+
+
+@dataclass(frozen=True)
+class Disk:
+    """One volume: bytes used by it (None: not counted in time), and the file system it lies on."""
+
+    volume: str
+    used: int | None
+    free: int
+    total: int
+
+
+@dataclass(frozen=True)
+class BackupContainer:
+    """All that the backup container was asked for."""
+
+    version: str
+    repository: Repository
+    disks: tuple[Disk, ...]
+
+
+def ask(engine: Engine, container: str) -> BackupContainer:
+    """Raises EngineError when pgBackRest does not answer."""
+    return parse(engine.run(container, ["sh", "-c", _LOOK, "sh", *PGBACKREST]))
+
+
+def repository(engine: Engine, container: str) -> Repository:
+    """The repository alone. Raises EngineError when pgBackRest does not answer."""
+    return info(engine.run(container, [*PGBACKREST, "--output=json", "info"]))
+
+
+def parse(text: str) -> BackupContainer:
+    """The answer of `ask`."""
+    lines = text.splitlines()
+    described = next((line for line in lines if line.startswith("[")), None)
+    if described is None:
+        raise EngineError("pgBackRest described no repository: `pgstack logs backup` says why")
+    used: dict[str, int] = {}
+    disks: list[tuple[str, int, int]] = []
+    for cells in (line.split() for line in lines):
+        match cells:
+            case [size, path] if path in _VOLUMES:
+                used[path] = int(size) * _KIB
+            case [_, total, _, free, _, path] if path in _VOLUMES:
+                disks.append((path, int(free) * _KIB, int(total) * _KIB))
+            case _:
+                pass
+    version = next((line.split()[1] for line in lines if line.startswith("pgBackRest ")), "unknown")
+    return BackupContainer(
+        version, info(described), tuple(Disk(_VOLUMES[path], used.get(path), *room) for path, *room in disks)
+    )
+
+
+def info(text: str) -> Repository:
+    """`pgbackrest info --output=json` (https://pgbackrest.org/command.html#command-info) of one stanza."""
+    stanzas: list[dict[str, Any]] = json.loads(text)
+    if not stanzas:
+        return Repository(sound=False, message="there is no stanza", running=False, backups=())
+    stanza = stanzas[0]
+    status = stanza["status"]
+    return Repository(
+        sound=status["code"] == 0,
+        message=str(status["message"]),
+        running=bool(status.get("lock", {}).get("backup", {}).get("held")),
+        backups=tuple(_backup(it) for it in stanza.get("backup", [])),
+    )
+
+
+def _backup(given: dict[str, Any]) -> Backup:
+    return Backup(
+        label=given["label"],
+        type=given["type"],
+        start=int(given["timestamp"]["start"]),
+        stop=int(given["timestamp"]["stop"]),
+        size=int(given["info"]["size"]),
+        stored=int(given["info"]["repository"]["delta"]),
+        wal_start=given["archive"]["start"],
+        wal_stop=given["archive"]["stop"],
+        failed=bool(given.get("error")),
+    )

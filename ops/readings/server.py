@@ -1,0 +1,78 @@
+"""What the PostgreSQL server says of itself and of the applications' databases: one psql, over the socket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ops.engine import Engine
+from ops.errors import EngineError
+
+_OF_THE_SERVER = """\
+SELECT json_build_object(
+  'version', split_part(current_setting('server_version'), ' ', 1),
+  'pgvector', (SELECT default_version FROM pg_available_extensions WHERE name = 'vector'),
+  'connections', (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+  'max_connections', current_setting('max_connections')::int,
+  'archived', (SELECT extract(epoch FROM now() - last_archived_time) FROM pg_stat_archiver),
+  'archive_fails', (SELECT last_failed_time > coalesce(last_archived_time, '-infinity') FROM pg_stat_archiver),
+  'waiting', (SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'),
+  'oldest', (SELECT extract(epoch FROM max(now() - modification)) FROM pg_ls_archive_statusdir()
+             WHERE name LIKE '%.ready'));
+"""
+_OF_AN_APP = """\
+\\connect "{app}"
+SELECT to_regclass('"{app}".alembic_version') IS NOT NULL
+   AND to_regclass('"{app}".migration_history') IS NOT NULL AS migrated \\gset
+\\if :migrated
+SELECT json_build_object('app', '{app}', 'revision', (SELECT min(version_num) FROM "{app}".alembic_version), 'applied',
+  (SELECT coalesce(json_object_agg(revision, checksum), '{{}}')
+   FROM "{app}".migration_history WHERE reverted_at IS NULL));
+\\else
+SELECT json_build_object('app', '{app}', 'revision', NULL, 'applied', '{{}}'::json);
+\\endif
+"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """`archived` and `oldest` are seconds ago: the last archived WAL segment, and the oldest that waits for it."""
+
+    version: str
+    pgvector: str | None
+    connections: int
+    max_connections: int
+    archived: float | None
+    archive_fails: bool
+    waiting: int
+    oldest: float | None
+
+
+@dataclass(frozen=True)
+class Database:
+    """The revision an app's database is at (None: never migrated) and the checksums of those applied."""
+
+    app: str
+    revision: str | None
+    applied: Mapping[str, str]
+
+
+def ask(engine: Engine, container: str, apps: Sequence[str]) -> tuple[Server, dict[str, Database]]:
+    """Raises EngineError when the server does not answer; a database that is not there is missing from the answer."""
+    script = _OF_THE_SERVER + "".join(_OF_AN_APP.format(app=app) for app in apps)
+    psql = 'printf %s "$1" | psql -XqAt -h /run/postgresql -U postgres -d postgres'
+    return parse(engine.run(container, ["sh", "-c", psql, "sh", script]))
+
+
+def parse(text: str) -> tuple[Server, dict[str, Database]]:
+    """The answer of `ask`: one JSON object a line, the server's first."""
+    first, *rest = [json.loads(line) for line in text.splitlines() if line.startswith("{")] or [None]
+    if first is None:
+        raise EngineError("the server answered with nothing: `pgstack logs postgres` says why")
+    return _server(first), {it["app"]: Database(**it) for it in rest}
+
+
+def _server(given: Mapping[str, Any]) -> Server:
+    return Server(**{**given, "archive_fails": bool(given["archive_fails"])})

@@ -1,0 +1,143 @@
+"""One deployed stack as the verbs see it: its name and its outputs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from ops.errors import PulumiError, UnknownError
+from ops.files import write
+from ops.pulumi import PROJECT, Pulumi, short
+
+if TYPE_CHECKING:
+    from db.urls import DatabaseURL
+
+DEFAULT = "dev"
+Kind = Literal["pooled", "readonly", "direct"]
+KINDS: tuple[Kind, ...] = ("pooled", "readonly", "direct")
+ROLES = ("postgres", "pooler", "backup")
+
+
+def _given(context: typer.Context, value: str | None) -> str | None:
+    """`pgstack -s NAME verb` and `pgstack verb -s NAME` mean the same."""
+    return value or context.find_root().params.get("stack")
+
+
+StackOption = Annotated[
+    str | None,
+    typer.Option(
+        "--stack",
+        "-s",
+        metavar="NAME",
+        callback=_given,
+        help="Which stack; else PGSTACK_STACK, PULUMI_STACK, the one selected in Pulumi, dev.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack's outputs, secrets in clear: nothing of it may be printed but redacted."""
+
+    name: str
+    pulumi: Pulumi
+    outputs: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def read(cls, chosen: str | None) -> Stack:
+        """The stack to work on and its outputs. Raises UnknownError: no such stack, or one not deployed yet."""
+        pulumi = Pulumi.prepared()
+        ask = ("stack", "output", "--json", "--show-secrets")
+        name = named(chosen, pulumi.environ)
+        if name is None:
+            # both questions at once: each costs a quarter of a second
+            which, what = pulumi.start("stack", "--show-name"), pulumi.start(*ask)
+            try:
+                name = short(pulumi.answer(which).strip())
+                text = pulumi.answer(what, name)
+            except PulumiError:  # none is selected
+                what.communicate()
+                name = DEFAULT
+                text = pulumi.ask(*ask, stack=name)
+        else:
+            text = pulumi.ask(*ask, stack=name)
+        outputs: dict[str, Any] = json.loads(text)
+        if "apps" not in outputs:
+            raise UnknownError(f"stack {name} is not deployed yet: `pulumi up -s {name}` (for dev: `make up`) does it")
+        return cls(name, pulumi, outputs)
+
+    @property
+    def prefix(self) -> str:
+        """What the stack's label and the names of its containers begin with."""
+        return f"{PROJECT}-{self.name}"
+
+    @property
+    def environment(self) -> str:
+        """dev, preview, staging or production."""
+        return str(self.outputs["environment"])
+
+    @property
+    def lasting(self) -> bool:
+        """Whether this stack's data must not be lost."""
+        return self.environment not in {"dev", "preview"}
+
+    @property
+    def apps(self) -> tuple[str, ...]:
+        """The applications that have a database."""
+        return tuple(self.outputs["apps"])
+
+    def app(self, name: str) -> str:
+        """`name` if it is one of the stack's apps. Raises UnknownError."""
+        if name not in self.apps:
+            raise UnknownError(f'stack {self.name} has no app "{name}": its apps are {", ".join(self.apps)}')
+        return name
+
+    def url(self, app: str, kind: Kind) -> str:
+        """One of the app's URLs, in clear."""
+        return str(self.outputs[f"{self.app(app)}_{kind}_url"])
+
+    def parsed(self, app: str, kind: Kind) -> DatabaseURL:
+        """The same in parts; shows itself redacted."""
+        from db.urls import DatabaseURL  # noqa: PLC0415 - the verbs that need no URL do without
+
+        return DatabaseURL.parse(self.url(app, kind))
+
+    def container(self, role: str) -> str:
+        """The name of the container of that role. Raises UnknownError on a target without containers."""
+        try:
+            return str(self.outputs[f"{role}_container"])
+        except KeyError:
+            raise UnknownError(
+                f"stack {self.name} is on target {self.outputs.get('target')}, which has no {role} container of ours"
+            ) from None
+
+    @property
+    def folder(self) -> Path:
+        """Where files about this stack are kept, beside Pulumi's state."""
+        return self.pulumi.state / self.name
+
+    def ca_file(self) -> Path:
+        """The stack's CA certificate as a file that every program may read."""
+        return write(self.folder / "ca.crt", str(self.outputs["ca_certificate"]))
+
+
+def named(chosen: str | None, environ: Mapping[str, str] = os.environ) -> str | None:
+    """The stack that the option or the environment names, else None: then Pulumi's workspace decides."""
+    name = chosen or environ.get("PGSTACK_STACK") or environ.get("PULUMI_STACK")
+    return short(name) if name else None
+
+
+def resolve(chosen: str | None, pulumi: Pulumi) -> str:
+    """The same choice for verbs that work on a stack that may not be deployed."""
+    if name := named(chosen, pulumi.environ):
+        return name
+    try:
+        return short(pulumi.ask("stack", "--show-name").strip())
+    except PulumiError:
+        return DEFAULT

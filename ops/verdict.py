@@ -1,0 +1,159 @@
+"""What of a survey is wrong, each with the way out; pure, so that every rule has its test."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ops.readings.certificates import Certificate
+from ops.readings.containers import State
+from ops.readings.pooler import Pooler
+from ops.readings.repository import BackupContainer, Disk
+from ops.readings.server import Server
+from ops.revisions import Comparison
+from ops.survey import Survey
+
+_ARCHIVED_WITHIN = 180  # seconds: archive_timeout is 60, so three periods without one are a stall, not a delay
+_BACKED_UP_WITHIN = 2 * 24 * 3600  # seconds: differential backups are daily at least; one may be missed
+_WAIT = 5.0  # seconds that a client may wait for a server connection before the pool counts as too small
+_FULL_CONNECTIONS = 0.9
+_FULL_DISK = 0.9
+_SMALL_DISK = 2 * 1024**3  # bytes: below this the deployment refuses to run
+_RENEW = datetime.timedelta(days=60)
+_GIB = 1024**3
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`problems` make the stack unwell; `notes` are what its owner should do some day."""
+
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def judge(survey: Survey, *, lasting: bool, stack: str, now: float | None = None) -> Verdict:
+    """`lasting`: the stack's data must not be lost. `now` in seconds since 1970."""
+    now = time.time() if now is None else now
+    problems = [line for state in survey.containers for line in _container(state)]
+    problems += survey.failures
+    notes: list[str] = []
+    for comparison in survey.databases:
+        problems += _revisions(comparison, stack)
+        notes += _pins(comparison)
+    if survey.server:
+        problems += _server(survey.server)
+    if survey.pooler:
+        problems += _pools(survey.pooler)
+    if survey.backups:
+        problems += _repository(survey.backups)
+        # a developer's machine sleeps at night, and no schedule runs meanwhile
+        (problems if lasting else notes).extend(_late(survey.backups, now))
+        problems += [line for disk in survey.backups.disks for line in _disk(disk)]
+    for certificate in survey.certificates:
+        wrong, soon = _certificate(certificate, now)
+        problems += wrong
+        notes += soon
+    if lasting and not survey.keys_exported:
+        notes.append(
+            "the keys of this stack were never brought elsewhere, and its backups are lost with this host: "
+            "`pgstack keys export FILE`, and keep FILE off this machine"
+        )
+    return Verdict(tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(notes)))
+
+
+def _container(state: State) -> Iterator[str]:
+    if state.state == "missing":
+        yield f"container {state.name} is gone: `pulumi up` brings it back"
+    elif state.state == "restarting":
+        yield f"container {state.name} keeps ending ({state.restarts} restarts): `pgstack logs {state.role}` says why"
+    elif state.state != "running":
+        yield f"container {state.name} is {state.state}: `pgstack start` starts it"
+    elif state.health == "starting":
+        yield f"container {state.name} is still starting: ask again in some seconds"
+    elif not state.well:
+        yield f"container {state.name} is {state.health}: `pgstack logs {state.role}` says why"
+
+
+def _revisions(comparison: Comparison, stack: str) -> Iterator[str]:
+    app = comparison.app
+    if comparison.pending:
+        names = ", ".join(it.revision for it in comparison.pending)
+        yield f"{app}: pending: {names}: `pgstack migrate up -s {stack}` applies"
+    yield from (f"{app}: {line}" for line in comparison.differences)
+
+
+def _pins(comparison: Comparison) -> Iterator[str]:
+    if comparison.target != "head":
+        yield (
+            f"{comparison.app} is held at {comparison.target} by `pgstack migrate down`: "
+            f"`pgstack migrate up {comparison.app}` lets it go to {comparison.head}"
+        )
+
+
+def _server(server: Server) -> Iterator[str]:
+    if server.archive_fails:
+        yield "the last attempt to archive WAL failed: `pgstack logs postgres` says why; WAL is kept until it works"
+    elif server.oldest is not None and server.oldest > _ARCHIVED_WITHIN:
+        yield (
+            f"{server.waiting} WAL segments wait to be archived, the oldest for {server.oldest:.0f} s: "
+            "`pgstack logs postgres` and `pgstack logs backup` say why"
+        )
+    if server.connections > _FULL_CONNECTIONS * server.max_connections:
+        yield (
+            f"{server.connections} of {server.max_connections} server connections are in use: "
+            "applications that connect directly should go through the pooled URL"
+        )
+
+
+def _pools(pooler: Pooler) -> Iterator[str]:
+    for pool in pooler.pools:
+        if pool.longest_wait > _WAIT:
+            yield (
+                f"{pool.waiting} clients of {pool.database} wait for a connection, the longest for "
+                f"{pool.longest_wait:.0f} s: end long transactions (`pgstack psql APP --admin`, pg_stat_activity) "
+                "or raise pgstack:serverConnections"
+            )
+    if pooler.max_clients and pooler.clients > _FULL_CONNECTIONS * pooler.max_clients:
+        yield (
+            f"{pooler.clients} of {pooler.max_clients} pooler clients are connected: raise pgstack:clientConnections"
+        )
+
+
+def _repository(backups: BackupContainer) -> Iterator[str]:
+    repository = backups.repository
+    if repository.newest("full") is None:
+        yield f"there is no full backup ({repository.message}): `pgstack backup now --type full`"
+    elif not repository.sound:
+        yield f"the backup repository is not sound ({repository.message}): `pgstack logs backup` says why"
+    yield from (
+        f"backup {it.label} holds pages with wrong checksums: the data is damaged, keep the older backups"
+        for it in repository.backups
+        if it.failed
+    )
+
+
+def _late(backups: BackupContainer, now: float) -> Iterator[str]:
+    newest = backups.repository.newest()
+    if newest and now - newest.stop > _BACKED_UP_WITHIN:
+        days = (now - newest.stop) / 86400
+        yield f"the last backup is {days:.1f} days old: `pgstack backup now`; see `pgstack logs backup`"
+
+
+def _disk(disk: Disk) -> Iterator[str]:
+    if disk.free < _SMALL_DISK or disk.free < (1 - _FULL_DISK) * disk.total:
+        yield (
+            f"the disk under volume {disk.volume} has {disk.free / _GIB:.1f} GB left of {disk.total / _GIB:.1f}: "
+            "free some (`docker system df` shows what Docker holds) before Postgres stops for want of it"
+        )
+
+
+def _certificate(certificate: Certificate, now: float) -> tuple[list[str], list[str]]:
+    left = certificate.expires - datetime.datetime.fromtimestamp(now, datetime.UTC)
+    day = f"{certificate.expires:%Y-%m-%d}"
+    if left < datetime.timedelta():
+        return [f"the certificate of {certificate.holder} expired on {day}: no client that verifies it connects"], []
+    if left < _RENEW:
+        return [], [f"the certificate of {certificate.holder} expires on {day}, in {left.days} days: renew it"]
+    return [], []
