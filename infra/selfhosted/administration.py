@@ -67,7 +67,11 @@ class Administration:
                 "user": ADMIN,
                 **files,
             }
-            await asyncio.to_thread(bootstrap, conninfo, accesses, pooler_lookup=POOLER_LOOKUP)
+            done = await asyncio.to_thread(
+                bootstrap, conninfo, accesses, pooler_lookup=POOLER_LOOKUP, report=lambda _: None
+            )
+        for app, missing in done.missing_extensions.items():
+            pulumi.log.warn(f"{app}: the server lacks {', '.join(missing)}")
 
     async def restore_point(self, label: str) -> None:
         """Name a point whose WAL is proven archived, and take an incremental backup if the last is over a day old."""
