@@ -36,6 +36,9 @@ def main(arguments: list[str]) -> int:
     except ToolError as error:
         progress.say(f"error: {error}")
         return 1
+    except OSError as error:
+        progress.say(f"error: {error.strerror}: {error.filename}: free or own that place, then again")
+        return 1
     except KeyboardInterrupt:
         commands.stop_all()
         progress.say("interrupted; the next run goes on from here")

@@ -5,28 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tools import cache, commands, images, progress, system_packages, vendor, versions
+from tools import cache, commands, images, progress, system_packages, versions
 from tools.cache import Artifact, Cache
 from tools.docker_api import Api
 from tools.errors import ToolError
 from tools.places import Places
 
-# Like the vendor's slim image: no manuals, no translations, nothing but what is essential and the CA certificates.
-RECIPE = (
-    "--variant=minbase",
-    "--include=ca-certificates",
-    "--dpkgopt=path-exclude=/usr/share/man/*",
-    "--dpkgopt=path-exclude=/usr/share/doc/*",
-    "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-    "--dpkgopt=path-exclude=/usr/share/locale/*",
-    "--customize-hook=rm -rf $1/var/cache/ldconfig/aux-cache $1/var/log/*.log $1/var/log/apt",
-)
-
-BUILT = images.Image("base", Artifact("base-image", versions.DEBIAN, RECIPE))
+BUILT = images.Image("base", Artifact("base-image", versions.DEBIAN, versions.BASE_IMAGE_RECIPE))
 PULLED = f"pgstack/base:{versions.DEBIAN}-{versions.BASE_IMAGE_DIGEST.removeprefix('sha256:')[:12]}"
 
 
-def bring(places: Places, vendors: vendor.Vendors, api: Api, present: set[str]) -> str:
+def bring(places: Places, api: Api, present: set[str]) -> str:
     """The tag of the base image in the engine.
 
     Raises ToolError if it can neither be pulled nor built.
@@ -34,7 +23,7 @@ def bring(places: Places, vendors: vendor.Vendors, api: Api, present: set[str]) 
     for tag in (PULLED, BUILT.tag):
         if tag in present:
             return tag
-    if not Cache(places.cache).have(BUILT.artifact) and vendors.answers(versions.BASE_IMAGE_REGISTRY):
+    if not Cache(places.cache).have(BUILT.artifact):
         try:
             with progress.step(f"base image: pulling {versions.BASE_IMAGE} {versions.DEBIAN}", "10 s"):
                 api.pull(versions.BASE_IMAGE, versions.BASE_IMAGE_DIGEST, PULLED)
@@ -54,8 +43,9 @@ def _build(places: Places, folder: Path) -> None:
     layer = folder / "layer.tar"
     with progress.step(f"base image: building Debian {versions.DEBIAN} from its packages", "30 s"):
         commands.run(
-            ["mmdebstrap", "--quiet", *RECIPE, versions.DEBIAN, layer],
+            ["mmdebstrap", "--quiet", *versions.BASE_IMAGE_RECIPE, versions.DEBIAN, layer],
             what="building the base image",
+            hint=f"a Debian mirror or a registry with debian:{versions.DEBIAN}-slim must be within reach",
             log=places.cache / "logs" / "base-image.log",
             env={**os.environ, "SOURCE_DATE_EPOCH": str(images.EPOCH)},
         )

@@ -122,7 +122,7 @@ def link(target: Path, name: Path) -> None:
 
 
 def place(program: Path, name: Path) -> None:
-    """Make `name` the same file as `program` (a hard link): the language host looks for its scripts beside its own path."""
+    """Make `name` a hard link to `program`: the language host looks for its scripts beside its own real path."""
     if name.exists() and not name.is_symlink() and name.samefile(program):
         return
     name.parent.mkdir(parents=True, exist_ok=True)

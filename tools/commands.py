@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from tools.errors import ToolError
 
 _running: set[subprocess.Popen[bytes]] = set()
 _stopping = threading.Event()
+_SAYS_ERROR = re.compile(r"(E|ERROR|error|fatal): ")
 
 
 def run(
@@ -19,12 +21,13 @@ def run(
     *,
     what: str,
     log: Path,
+    hint: str = "",
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> None:
     """Run `argv` to its end, output appended to `log`.
 
-    Raises ToolError with the program's last words if it cannot be started or fails.
+    Raises ToolError with the program's last words, and `hint` at what may mend it, if it cannot be started or fails.
     """
     if _stopping.is_set():
         raise ToolError(f"{what}: not started, because another step failed")
@@ -46,9 +49,8 @@ def run(
                 process.kill()
                 process.wait()
     if code:
-        raise ToolError(
-            f"{what} failed ({Path(argv[0]).name} exited {code}): {last_words(log, began)} (all of it: {log})"
-        )
+        said = f"{what} failed ({Path(argv[0]).name} exited {code}): {last_words(log, began)}"
+        raise ToolError(f"{said}{'; ' if hint else ''}{hint} (all of it: {log})")
 
 
 def output_of(argv: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
@@ -83,8 +85,10 @@ def stop_all() -> None:
 
 
 def last_words(log: Path, began: int = 0) -> str:
-    """The last line that a program wrote to its log since offset `began`."""
+    """What a program that failed wrote to its log since offset `began`: the first line that says error, or the last."""
     with log.open("rb") as file:
         file.seek(max(began, os.fstat(file.fileno()).st_size - 4000))
         lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    if not lines:
+        return "it said nothing"
+    return next((line for line in lines if _SAYS_ERROR.match(line)), lines[-1])

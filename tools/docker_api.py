@@ -18,7 +18,7 @@ from tools.errors import ToolError
 PING_SECONDS = 5.0
 SSH_SECONDS = 20.0  # a login may take seconds
 LOAD_SECONDS = 600.0  # some 300 MB, perhaps to another host
-PULL_SECONDS = 60.0  # without a line of progress
+PULL_SECONDS = 8.0  # without a line of progress: its registry is out of reach then
 FAILURES = (OSError, http.client.HTTPException)
 
 

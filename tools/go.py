@@ -16,7 +16,7 @@ from tools.errors import ToolError
 from tools.places import MODULES, Places
 
 USUAL_FOLDER = "/usr/local/go/bin"  # where the vendor's installer puts it, often without telling PATH
-FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false")
+NEEDS_MODULES = "a Go module proxy must be within reach (go env -w GOPROXY=...), or install Pulumi itself"
 
 
 def platform_name() -> tuple[str, str]:
@@ -39,7 +39,9 @@ class Build:
     def artifact(self) -> Artifact:
         content = [path.read_text() for path in sorted((MODULES / self.module).rglob("*")) if path.is_file()]
         return Artifact(
-            self.program, self.version, (*content, self.package, self.linker_flags, *FLAGS, *platform_name())
+            self.program,
+            self.version,
+            (*content, self.package, self.linker_flags, *versions.GO_FLAGS, *platform_name()),
         )
 
 
@@ -57,8 +59,18 @@ def bring(places: Places, build: Build, *, usually: str) -> Path:
         go = toolchain(places)
         with progress.step(f"{build.program} {build.version}: building from Go modules", usually):
             commands.run(
-                [go, "build", *FLAGS, "-ldflags", build.linker_flags, "-o", folder / build.program, build.package],
+                [
+                    go,
+                    "build",
+                    *versions.GO_FLAGS,
+                    "-ldflags",
+                    build.linker_flags,
+                    "-o",
+                    folder / build.program,
+                    build.package,
+                ],
                 what=f"building {build.program} {build.version}",
+                hint=NEEDS_MODULES,
                 log=places.cache / "logs" / f"{build.program}.log",
                 cwd=MODULES / build.module,
                 env=environment(places),
@@ -80,6 +92,7 @@ def module_folder(places: Places, module: str, path: str) -> Path:
     commands.run(
         [go, "mod", "download", path],
         what=f"fetching {path}",
+        hint=NEEDS_MODULES,
         log=places.cache / "logs" / "go-modules.log",
         cwd=folder,
         env=env,

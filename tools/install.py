@@ -52,7 +52,7 @@ def install(places: Places) -> None:
     def containers() -> None:
         python_env.bring(places)
         present = api.tags()
-        tags["base_image"] = base_image.bring(places, vendors, api, present)
+        tags["base_image"] = base_image.bring(places, api, present)
         if tags["base_image"] == base_image.BUILT.tag:
             _load(places, api, base_image.BUILT)
         if source == "packages":

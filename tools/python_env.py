@@ -12,6 +12,7 @@ from tools import cache, commands, progress, system_packages
 from tools.cache import Cache
 from tools.places import Places
 
+NEEDS_PYPI = "PyPI or a mirror of it must be within reach (pip config set global.index-url ...)"
 PACKAGES, PROJECT = "pgstack-packages", "pgstack-project"  # what .venv was made from; written last, removed first
 
 
@@ -70,6 +71,7 @@ def pip(places: Places, *arguments: str | Path) -> None:
     commands.run(
         [places.venv / "bin/python", "-m", "pip", arguments[0], *quiet, *arguments[1:]],
         what=f"pip {arguments[0]}",
+        hint=NEEDS_PYPI,
         log=_log(places),
         env={**env, "PIP_ROOT_USER_ACTION": "ignore"},
     )

@@ -20,6 +20,7 @@ def fetch(places: Places, requirement: str, into: Path, *, sha256: str, options:
         [places.venv / "bin/python", "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input",
          "--no-deps", "--only-binary=:all:", *options, "--dest", into, requirement],
         what=f"fetching {requirement}",
+        hint=python_env.NEEDS_PYPI,
         log=places.cache / "logs" / "pip.log",
         env=dict(places.environ),
     )  # fmt: skip

@@ -34,10 +34,13 @@ def install(places: Places, *packages: str, why: str) -> None:
         commands.run(update, what="apt-get update", log=log, env=env)
     arguments = ["apt-get", "install", *options, "--no-install-recommends", *packages]
     what = f"apt-get install {' '.join(packages)}"
+    hint = "a Debian mirror must be within reach"
     try:
-        commands.run(arguments, what=what, log=log, env=env)
+        commands.run(arguments, what=what, hint=hint, log=log, env=env)
     except ToolError:
-        commands.run(arguments, what=what, log=log, env=env)  # docker.io's first start may fail and its second succeed
+        commands.run(
+            arguments, what=what, hint=hint, log=log, env=env
+        )  # docker.io's first start may fail and its second succeed
 
 
 def find(program: str, environ_path: str | None = None) -> Path | None:

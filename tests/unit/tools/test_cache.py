@@ -117,6 +117,15 @@ def test_a_link_is_turned_to_its_new_target(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_a_placed_program_is_a_file_of_its_own_folder_and_follows_its_new_version(tmp_path: Path) -> None:
+    for version in ("old", "new", "new"):
+        cache.write(tmp_path / version / "program", version)
+        cache.place(tmp_path / version / "program", tmp_path / "bin/program")
+    assert not (tmp_path / "bin/program").is_symlink()
+    assert (tmp_path / "bin/program").read_text() == "new"
+    assert len(list((tmp_path / "bin").iterdir())) == 1
+
+
 def test_a_disk_that_is_nearly_full_is_said_before_anything_is_built(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match=r"GB free and building pulumi needs 1000000000: free some space, then again"):
         cache.require_space(tmp_path / "not/there/yet", 1e9, "building pulumi")

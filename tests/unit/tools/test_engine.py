@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import engine
+from tools import base_image, engine, versions
 from tools.docker_api import Api
 from tools.errors import ToolError
 from tools.places import Places
@@ -164,3 +164,16 @@ def test_an_engine_that_stops_at_once_is_reported_with_its_last_words(tmp_path: 
 )
 def test_where_the_engine_is(environ: dict[str, str], host: str, home: Path) -> None:
     assert engine.host(environ, home) == host
+
+
+def test_a_base_image_that_the_engine_can_pull_is_pinned_and_named_as_ours(places: Places, running: Engine) -> None:
+    tag = base_image.bring(places, Api(running.host), set())
+    asked = [line for line, _ in running.received]
+    assert tag == base_image.PULLED
+    assert asked[0] == f"POST /images/create?fromImage=debian&tag={versions.BASE_IMAGE_DIGEST.replace(':', '%3A')}"
+    assert asked[1].startswith(f"POST /images/debian@{versions.BASE_IMAGE_DIGEST}/tag?repo=pgstack%2Fbase&tag=trixie-")
+
+
+def test_a_base_image_that_the_engine_has_is_not_pulled_again(places: Places, running: Engine) -> None:
+    assert base_image.bring(places, Api(running.host), {base_image.BUILT.tag}) == base_image.BUILT.tag
+    assert running.received == []

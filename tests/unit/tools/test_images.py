@@ -66,7 +66,7 @@ def test_servers_and_clients_are_laid_out_as_one_installation(tmp_path: Path) ->
         cache.write(server / file, "server", mode=0o644)
     (server / "lib/libpq.so.5").symlink_to("libpq.so.5.16")
     for file in (
-        *(f"bin/{name}" for name in postgres_files.CLIENTS.split()),
+        *(f"bin/{name}" for name in versions.CLIENTS.split()),
         "bin/postgres",
         "lib/postgresql/vector.so",
     ):
