@@ -6,7 +6,8 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,22 @@ class Stack:
         """`pulumi config set pgstack:KEY VALUE`."""
         self.pulumi("config", "set", f"pgstack:{key}", value)
 
+    @contextmanager
+    def configured(self, **settings: str) -> Iterator[None]:
+        """Other settings for a while; the stack file is put back afterwards, without an `up`."""
+        before = self.config_file.read_text()
+        try:
+            for key, value in settings.items():
+                self.configure(key, value)
+            yield
+        finally:
+            self.config_file.write_text(before)
+
+    def clone(self, home: Path) -> "Stack":
+        """The same stack, with the same state, from another copy of the checkout, to be edited."""
+        shutil.copytree(self.home, home, symlinks=True)
+        return replace(self, home=home)
+
     def up(self, *, check: bool = True) -> subprocess.CompletedProcess[str]:
         """`pulumi up` without its preview."""
         return self.pulumi("up", "--yes", "--skip-preview", check=check)
@@ -86,8 +103,8 @@ class Stack:
 
     @property
     def ca_file(self) -> Path:
-        """The CA certificate of the stack, in a file."""
-        path = self.home / f"{self.name}-ca.crt"
+        """The CA certificate of the stack, in a file outside the copied checkout."""
+        path = self.home.parent / f"{self.name}-ca.crt"
         path.write_text(self.outputs["ca_certificate"])
         return path
 
@@ -98,6 +115,7 @@ class Stack:
     def execute(self, role: str, *command: str) -> str:
         """The output of a command in a container. Fails the test if it fails."""
         code, output = self.container(role).exec_run(list(command))
+        assert isinstance(output, bytes)
         assert code == 0, f"{command}: {output.decode()}"
         return output.decode()
 
@@ -114,7 +132,7 @@ class Stack:
     def remove(self) -> None:
         """Destroy the stack; what the state no longer knows goes by its label."""
         self.pulumi("destroy", "--yes", "--skip-preview", check=False)
-        labelled = {"label": f"pgstack.stack={self.prefix}"}
+        labelled: dict[str, Any] = {"label": f"pgstack.stack={self.prefix}"}
         for container in self.engine.containers.list(all=True, filters=labelled):
             container.remove(force=True)
         for volume in self.engine.volumes.list(filters=labelled):
@@ -174,4 +192,8 @@ def _copy_of_the_checkout(home: Path) -> Path:
     (state / "stacks").mkdir(parents=True, mode=0o700)
     (state / "passphrase").write_text(uuid.uuid4().hex)
     (home / "stacks").symlink_to(state / "stacks")
+    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "a copy"]):
+        subprocess.run(
+            ["git", "-c", "user.name=test", "-c", "user.email=test@localhost", *command], cwd=home, check=True
+        )
     return home
