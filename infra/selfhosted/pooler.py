@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from infra.selfhosted.budget import ConnectionBudget
+from infra.selfhosted.budget import LOOKUPS, ConnectionBudget
 from infra.selfhosted.certificates import Certificates
 from infra.selfhosted.container import ContainerArgs, Mount, run
 from infra.selfhosted.engine import Engine
@@ -14,6 +14,7 @@ from infra.selfhosted.postgres import PORT as POSTGRES_PORT
 from infra.selfhosted.stack import Names, child
 
 PORT = 6432
+_LOOKUP = "pgstack_lookup"  # auth_dbname must be one of [databases]; a client that asks for it is refused by Postgres
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,12 @@ class Pooler(pulumi.ComponentResource):
 
 def pgbouncer_ini(budget: ConnectionBudget, host: str) -> str:
     """pgbouncer.ini (https://www.pgbouncer.org/config.html) for this budget; pure, so tested without Pulumi."""
-    databases = []
+    server = f"host={host} port={POSTGRES_PORT}"
+    databases = [f"{_LOOKUP} = {server} dbname=postgres pool_size={LOOKUPS} max_db_connections={LOOKUPS}"]
     for app, pool in budget.pools.items():
-        server = f"host={host} port={POSTGRES_PORT} dbname={app}"
         databases += [
-            f"{app} = {server} pool_size={pool.application} max_db_connections={pool.application}",
-            f"{app}_readonly = {server} pool_size={pool.readonly} max_db_connections={pool.readonly}",
+            f"{app} = {server} dbname={app} pool_size={pool.application} max_db_connections={pool.application}",
+            f"{app}_readonly = {server} dbname={app} pool_size={pool.readonly} max_db_connections={pool.readonly}",
         ]
     return (
         "[databases]\n"
@@ -103,7 +104,7 @@ ignore_startup_parameters = extra_float_digits
 auth_type = scram-sha-256
 auth_file = /etc/pgstack/userlist.txt
 auth_user = {POOLER_LOOKUP}
-auth_dbname = postgres
+auth_dbname = {_LOOKUP}
 auth_query = SELECT uname, phash FROM pgbouncer.user_lookup($1)
 admin_users = pgbouncer
 
