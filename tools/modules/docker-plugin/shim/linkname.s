@@ -1,0 +1,1 @@
+// Empty: it lets shim.go declare a function whose body is elsewhere.
