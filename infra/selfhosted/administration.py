@@ -71,7 +71,8 @@ class Administration:
                 bootstrap, conninfo, accesses, pooler_lookup=POOLER_LOOKUP, report=lambda _: None
             )
         for app, missing in done.missing_extensions.items():
-            pulumi.log.warn(f"{app}: the server lacks {', '.join(missing)}")
+            if missing:
+                pulumi.log.warn(f"{app}: the server lacks {', '.join(missing)}")
 
     async def restore_point(self, label: str) -> None:
         """Name a point whose WAL is proven archived, and take an incremental backup if the last is over a day old."""
