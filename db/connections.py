@@ -71,7 +71,7 @@ def with_retries(attempt: Callable[[], T], *, patience: float = PATIENCE) -> T:
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(UnreachableError),
         stop=tenacity.stop_after_delay(patience),
-        wait=tenacity.wait_exponential_jitter(initial=0.1, max=2.0, jitter=0.2),
+        wait=tenacity.wait_exponential_jitter(multiplier=0.1, max=2.0, jitter=0.2),
         reraise=True,
     )
     return retrying(attempt)

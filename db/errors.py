@@ -76,5 +76,9 @@ class BootstrapError(DbError):
     """Roles, databases or extensions that cannot be brought about with the rights at hand."""
 
 
+class TimeZoneError(DbError, ValueError):
+    """A datetime without a time zone where an instant is stored."""
+
+
 class EmbeddingError(DbError, ValueError):
     """A vector of the wrong length, or with a component that is not a finite number."""

@@ -5,11 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from sqlalchemy import TIMESTAMP, Dialect
+from sqlalchemy.exc import DontWrapMixin
 from sqlalchemy.types import TypeDecorator
+
+from db.errors import TimeZoneError
+
+
+class _UnwrappedError(TimeZoneError, DontWrapMixin):
+    """SQLAlchemy would bury what a bind processor raises in the statement and all its values."""
 
 
 class UTCTimestamp(TypeDecorator[datetime]):
-    """Aware datetimes outside, naive UTC inside. Binding a naive one raises ValueError: its zone would be a guess."""
+    """Aware datetimes outside, naive UTC inside. A naive one raises TimeZoneError: its zone would be a guess."""
 
     impl = TIMESTAMP
     cache_ok = True
@@ -19,7 +26,7 @@ class UTCTimestamp(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError(f"{value.isoformat()} has no time zone: pass an aware datetime")
+            raise _UnwrappedError(f"{value.isoformat()} has no time zone: pass an aware datetime")
         return value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import sqlalchemy
 from pgvector.sqlalchemy import VECTOR
 from sqlalchemy import ColumnElement, Dialect
+from sqlalchemy.exc import DontWrapMixin
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -23,6 +24,10 @@ from sqlalchemy.types import TypeDecorator
 from db.errors import EmbeddingError
 
 Storage = Literal["vector", "jsonb"]
+
+
+class _UnwrappedError(EmbeddingError, DontWrapMixin):
+    """SQLAlchemy would bury what a bind processor raises in the statement and all its values."""
 
 
 class Embedding(TypeDecorator[list[float]]):
@@ -53,10 +58,10 @@ class Embedding(TypeDecorator[list[float]]):
 def as_text(values: Sequence[float], dimensions: int) -> str:
     """`values` as "[1.0,2.0]". Raises EmbeddingError for another length, or for what is no finite number."""
     if len(values) != dimensions:
-        raise EmbeddingError(f"the embedding has {len(values)} dimensions, the column takes {dimensions}")
+        raise _UnwrappedError(f"the embedding has {len(values)} dimensions, the column takes {dimensions}")
     for position, value in enumerate(values):
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise EmbeddingError(f"dimension {position} of the embedding is {value!r}: it must be a finite number")
+            raise _UnwrappedError(f"dimension {position} of the embedding is {value!r}: it must be a finite number")
     return "[" + ",".join(repr(float(value)) for value in values) + "]"
 
 

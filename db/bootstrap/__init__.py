@@ -78,13 +78,14 @@ def bootstrap(
     *,
     pooler_lookup: str | None = None,
     report: Callable[[str], None] = print,
+    patience: float = 15.0,
 ) -> Bootstrapped:
     """Bring roles, databases, schemas, extensions, grants and settings to what `accesses` say.
 
     `pooler_lookup` names the role by which a pooler asks for verifiers, None where there is no pooler of ours.
-    Passwords leave this process only as SCRAM verifiers. Raises BootstrapError, and ConnectError where `admin` is
-    a mapping.
+    `patience` is how many seconds to go on trying to connect, where `admin` is a mapping. Passwords leave this process
+    only as SCRAM verifiers. Raises BootstrapError, and ConnectError where `admin` is a mapping.
     """
     from db.bootstrap import steps  # noqa: PLC0415  # loads psycopg
 
-    return steps.run(admin, accesses, pooler_lookup=pooler_lookup, report=report)
+    return steps.run(admin, accesses, pooler_lookup=pooler_lookup, report=report, patience=patience)

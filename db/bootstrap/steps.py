@@ -26,11 +26,12 @@ def run(
     *,
     pooler_lookup: str | None,
     report: Callable[[str], None],
+    patience: float,
 ) -> Bootstrapped:
     """See db.bootstrap.bootstrap."""
     changes: list[str] = []
     missing: dict[str, tuple[str, ...]] = {}
-    with _open(admin, CLUSTER_DATABASE) as control, lock.held(control, "the bootstrap", report):
+    with _open(admin, CLUSTER_DATABASE, patience) as control, lock.held(control, "the bootstrap", report):
         cluster = Catalogue(control, changes, report)
         with _explained(f"cannot prepare roles as {control.info.user}"):
             for access in accesses:
@@ -43,7 +44,7 @@ def run(
                     close_to_public(cluster, database)
         for access in accesses:
             with (
-                _open(admin, access.database) as connection,
+                _open(admin, access.database, patience) as connection,
                 _explained(f"cannot prepare database {access.database} as {control.info.user}"),
             ):
                 inside = Catalogue(connection, changes, report)
@@ -58,15 +59,15 @@ def run(
 
 
 @contextmanager
-def _open(admin: Admin, database: str) -> Iterator[Connection]:
-    connection = _connect(admin, database) if isinstance(admin, Mapping) else admin(database)
+def _open(admin: Admin, database: str, patience: float) -> Iterator[Connection]:
+    connection = _connect(admin, database, patience) if isinstance(admin, Mapping) else admin(database)
     try:
         yield connection
     finally:
         connection.close()
 
 
-def _connect(admin: Mapping[str, str], database: str) -> Connection:
+def _connect(admin: Mapping[str, str], database: str, patience: float) -> Connection:
     shown = DatabaseURL(
         user=admin.get("user", ""), host=admin.get("host", ""), port=int(admin.get("port", "5432")), database=database
     )
@@ -81,7 +82,7 @@ def _connect(admin: Mapping[str, str], database: str) -> Connection:
         except psycopg.OperationalError as error:
             raise explain(error, shown) from None
 
-    return with_retries(attempt)
+    return with_retries(attempt, patience=patience)
 
 
 @contextmanager
