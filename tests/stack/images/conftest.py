@@ -1,18 +1,18 @@
 """The images under test, and two places to run them in."""
 
-import os
 from collections.abc import Iterator
 
+import docker
 import pytest
 
-import docker
+from tests.deployment import Stack
 from tests.stack.images.place import Images, Place
 
 
 @pytest.fixture(scope="session")
-def images() -> Images:
-    """Tags from the environment: PGSTACK_TEST_POSTGRES_IMAGE and PGSTACK_TEST_POOLER_IMAGE."""
-    return Images(os.environ["PGSTACK_TEST_POSTGRES_IMAGE"], os.environ["PGSTACK_TEST_POOLER_IMAGE"])
+def images(stack: Stack) -> Images:
+    """What the deployed stack runs on."""
+    return Images(*(stack.container(role).attrs["Config"]["Image"] for role in ("postgres", "pooler")))
 
 
 @pytest.fixture(scope="session")

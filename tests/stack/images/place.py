@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import docker
 import tenacity
 from docker.models.containers import Container
 from docker.types import Mount
-
-import docker
 
 LABEL = "pgstack.test.images"
 UNPRIVILEGED = (

@@ -1,7 +1,6 @@
 """Real deployments: a copy of the checkout, a state of its own, stacks of their own names, removed whatever happens."""
 
 import json
-import os
 import shutil
 import subprocess
 import uuid
@@ -11,14 +10,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import docker
 import psycopg
 import pytest
 from docker.models.containers import Container
 
-import docker
-from tools.shell import environment
-
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[1]
 _UP_WITHIN = 600  # seconds; the images may have to be built
 
 
@@ -144,41 +141,8 @@ class Stack:
 NewStack = Callable[..., Stack]
 
 
-@pytest.fixture(scope="session")
-def new_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewStack]:
-    """Make stacks: `new_stack()` in the shared copy of the checkout, `new_stack(own_copy=True)` in one of its own."""
-    made: list[Stack] = []
-    shared: list[Path] = []
-
-    def make(template: str = "dev", *, own_copy: bool = False) -> Stack:
-        if own_copy or not shared:
-            home = _copy_of_the_checkout(tmp_path_factory.mktemp("checkout"))
-            if not own_copy:
-                shared.append(home)
-        else:
-            home = shared[0]
-        env = {name: value for name, value in os.environ.items() if not name.startswith(("PULUMI_", "PGSTACK_"))}
-        env["PGSTACK_STATE"] = str(home.parent / f"{home.name}-state")
-        env |= environment(home, env)
-        stack = Stack(f"test-{uuid.uuid4().hex[:6]}", home, env)
-        made.append(stack)
-        stack.init(template)
-        return stack
-
-    yield make
-    for stack in made:
-        stack.remove()
-
-
-@pytest.fixture(scope="session")
-def stack(new_stack: NewStack) -> Stack:
-    """One deployed stack that all tests share: they leave it as it was."""
-    it = new_stack()
-    it.up()
-    return it
-
-
-def _copy_of_the_checkout(home: Path) -> Path:
+def copy_of_the_checkout(home: Path) -> Path:
+    """A copy of what git would commit, as a repository of its own, beside a state of its own."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=CHECKOUT, text=True, capture_output=True, check=True,

@@ -1,0 +1,44 @@
+"""Deployments that all tiers share: each is real, has a name of its own, and is removed whatever happens."""
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.deployment import NewStack, Stack, copy_of_the_checkout
+from tools.shell import environment
+
+
+@pytest.fixture(scope="session")
+def new_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewStack]:
+    """Make stacks: `new_stack()` in the shared copy of the checkout, `new_stack(own_copy=True)` in one of its own."""
+    made: list[Stack] = []
+    shared: list[Path] = []
+
+    def make(template: str = "dev", *, own_copy: bool = False) -> Stack:
+        if own_copy or not shared:
+            home = copy_of_the_checkout(tmp_path_factory.mktemp("checkout"))
+            if not own_copy:
+                shared.append(home)
+        else:
+            home = shared[0]
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("PULUMI_", "PGSTACK_"))}
+        env["PGSTACK_STATE"] = str(home.parent / f"{home.name}-state")
+        env |= environment(home, env)
+        stack = Stack(f"test-{uuid.uuid4().hex[:6]}", home, env)
+        made.append(stack)
+        stack.init(template)
+        return stack
+
+    yield make
+    for stack in made:
+        stack.remove()
+
+
+@pytest.fixture(scope="session")
+def stack(new_stack: NewStack) -> Stack:
+    """One deployed stack that all tests share: they leave it as it was."""
+    it = new_stack()
+    it.up()
+    return it
