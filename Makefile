@@ -5,7 +5,7 @@ PYTHON ?= python3
 prepare = setup="$$($(PYTHON) -m tools shell)" && eval "$$setup"
 
 .DEFAULT_GOAL := help
-.PHONY: help tools python up down test check lock revision
+.PHONY: help tools python up down test check figures lock revision
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test: tools ## everything: check, then a real Postgres and real deployments; bri
 
 python:
 	@$(PYTHON) -m tools python
+
+figures: tools ## measure README's figures on this machine; COLD=1 also builds everything from nothing
+	@.venv/bin/python -m tests.figures $(if $(COLD),--cold)
 
 lock: python ## pin requirements.in again, with every hash, into requirements.txt
 	@test -x .venv/lock/bin/uv || { .venv/bin/python -m venv .venv/lock && .venv/lock/bin/pip install --quiet uv; }
