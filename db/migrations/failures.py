@@ -65,5 +65,5 @@ def _outcome(revision: Revision | None, done: Sequence[str]) -> str:
     if revision is not None and not revision.transactional:
         return "it leaves its transaction (autocommit_block), so look what of it stands"
     if done:
-        return f"it changed nothing, {' and '.join(done)} before it stands"
+        return f"it changed nothing itself (done before it: {', '.join(done)})"
     return "nothing was changed"

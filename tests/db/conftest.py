@@ -1,0 +1,249 @@
+"""A real PostgreSQL for these tests, and a fresh database of an app in it.
+
+PGSTACK_TEST_ADMIN (a superuser's conninfo) and PGSTACK_TEST_ADMIN_WITHOUT_VECTOR name servers that run already; without
+them containers of PGSTACK_TEST_POSTGRES_IMAGE are started and removed again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import psycopg
+import pytest
+import tenacity
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from db.bootstrap import AppAccess, Bootstrapped, Login, bootstrap
+
+_numbers = itertools.count(1)  # of databases, so that no two tests share one
+Connection = psycopg.Connection[tuple[Any, ...]]
+PASSWORDS = {"owner": "owner of a test", "app": "app of a test", "readonly": "reader of a test"}
+_SERVER_STARTS_WITHIN = 60  # seconds
+
+# As root: removes what the test wants missing, then becomes the image's postgres (uid 999).
+_RUN = """
+set -e
+data=/var/lib/postgresql/test
+[ -z "$WITHOUT" ] || find / -xdev -name "$WITHOUT.control" -delete
+install -d -o 999 -g 999 -m 0700 $data
+printf %s "$ADMIN_PASSWORD" > /tmp/admin && chown 999 /tmp/admin
+as="setpriv --reuid=999 --regid=999 --clear-groups env HOME=/tmp PATH=/usr/lib/postgresql/16/bin:$PATH"
+$as initdb -D $data -U postgres --encoding=UTF8 --locale=C.UTF-8 --auth=scram-sha-256 --pwfile=/tmp/admin
+echo 'host all all all scram-sha-256' >> $data/pg_hba.conf
+exec $as postgres -D $data -c listen_addresses='*' -c unix_socket_directories=/tmp -c fsync=off -c max_connections=200
+"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server for tests: `admin` are a superuser's connection keywords, host and port are those for TCP."""
+
+    admin: dict[str, str]
+    host: str
+    port: int
+
+    def connect(self, database: str = "postgres") -> Connection:
+        """As the superuser, in autocommit."""
+        keywords: dict[str, Any] = {**self.admin, "dbname": database}
+        return psycopg.connect(**keywords, autocommit=True)
+
+    def url(self, login: Login, database: str) -> str:
+        """A URL by which `login` connects."""
+        password = login.password.replace(" ", "%20")
+        return f"postgresql://{login.name}:{password}@{self.host}:{self.port}/{database}"
+
+
+@contextmanager
+def start_server(*, vector: bool = True) -> Iterator[Server]:
+    """A running server, with or without pgvector's files."""
+    given = os.environ.get("PGSTACK_TEST_ADMIN" if vector else "PGSTACK_TEST_ADMIN_WITHOUT_VECTOR")
+    if given:
+        admin = {key: str(value) for key, value in conninfo_to_dict(given).items()}
+        with psycopg.connect(given) as connection:
+            port = connection.execute("SHOW port").fetchone()
+        assert port is not None
+        local = admin.get("host", "/").startswith("/")
+        yield Server(admin, *(("127.0.0.1", int(port[0])) if local else (admin["host"], int(admin["port"]))))
+        return
+    with _container(without="" if vector else "vector") as server:
+        yield server
+
+
+@contextmanager
+def _container(*, without: str) -> Iterator[Server]:
+    image = os.environ.get("PGSTACK_TEST_POSTGRES_IMAGE")
+    if not image:
+        pytest.fail("no server to test with: set PGSTACK_TEST_POSTGRES_IMAGE (`make test` does) or PGSTACK_TEST_ADMIN")
+    engine = docker.from_env()
+    container = engine.containers.run(
+        image,
+        entrypoint=["/bin/sh", "-c", _RUN],
+        user="0",
+        detach=True,
+        environment={"ADMIN_PASSWORD": "admin of a test", "WITHOUT": without},
+        ports={"5432/tcp": ("127.0.0.1", 0)},  # 0: the engine chooses
+        tmpfs={"/var/lib/postgresql": ""},
+        labels={"pgstack.stack": f"test-db-{os.getpid()}"},
+    )
+    try:
+        container.reload()
+        published = container.ports["5432/tcp"]
+        assert published is not None, container.logs().decode()
+        port = published[0]["HostPort"]
+        admin = {"host": "127.0.0.1", "port": port, "user": "postgres", "password": "admin of a test"}
+        server = Server(admin, "127.0.0.1", int(port))
+        _await_answer(server)
+        yield server
+    finally:
+        container.remove(force=True, v=True)
+        engine.close()
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception_type(psycopg.OperationalError),
+    stop=tenacity.stop_after_delay(_SERVER_STARTS_WITHIN),
+    wait=tenacity.wait_fixed(0.1),
+    reraise=True,
+)
+def _await_answer(server: Server) -> None:
+    server.connect().close()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A server with pgvector."""
+    with start_server() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def server_without_vector() -> Iterator[Server]:
+    """A server whose files lack pgvector, so that pg_available_extensions does not list it."""
+    with start_server(vector=False) as started:
+        yield started
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A bootstrapped database of one app, in which nothing is migrated yet."""
+
+    server: Server
+    access: AppAccess
+    outcome: Bootstrapped
+
+    @property
+    def owner_url(self) -> str:
+        return self.server.url(self.access.owner, self.access.database)
+
+    @property
+    def app_url(self) -> str:
+        return self.server.url(self.access.application, self.access.database)
+
+    @property
+    def readonly_url(self) -> str:
+        return self.server.url(self.access.readonly, self.access.database)
+
+    def admin(self) -> Connection:
+        """The superuser in this database."""
+        return self.server.connect(self.access.database)
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """What the superuser sees."""
+        with closing(self.admin()) as connection:
+            return connection.execute(query, values).fetchall()
+
+
+Prepare = Callable[..., Prepared]
+
+
+def access_for(app: str, database: str) -> AppAccess:
+    """The first generation of logins of `app`."""
+    return AppAccess(
+        app=app,
+        database=database,
+        owner=Login(f"{app}_owner_1", PASSWORDS["owner"]),
+        application=Login(f"{app}_app_1", PASSWORDS["app"]),
+        readonly=Login(f"{app}_readonly_1", PASSWORDS["readonly"]),
+    )
+
+
+@pytest.fixture(scope="module")
+def prepare(server: Server) -> Iterator[Prepare]:
+    """Bootstraps a fresh database of an app: prepare("maps"), or on another server: prepare("maps", server)."""
+    made: list[Prepared] = []
+
+    def prepared(app: str, on: Server = server) -> Prepared:
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+        access = access_for(app, f"test_{os.getpid()}_{worker}_{next(_numbers)}")
+        outcome = bootstrap(on.admin, [access], report=lambda _: None)
+        made.append(Prepared(on, access, outcome))
+        return made[-1]
+
+    yield prepared
+    for done in made:
+        with closing(done.server.connect()) as connection:
+            connection.execute(
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(done.access.database))
+            )
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A copy of alembic.ini and alembic/ to which a test may add revisions."""
+    checkout = Path(__file__).parents[2]
+    for source in (checkout / "alembic.ini", *sorted((checkout / "alembic").rglob("*"))):
+        if source.is_file() and source.suffix != ".pyc":
+            target = tmp_path / "home" / source.relative_to(checkout)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(source.read_bytes())
+    return tmp_path / "home"
+
+
+def add_revision(
+    home: Path,
+    body: str,
+    *,
+    name: str = "0003_further",
+    after: str = "0002_better_auth",
+    undo: str = 'op.execute("DROP TABLE maps.half_done")',
+) -> Path:
+    """Write a revision of maps with `body` and `undo` as the statements of upgrade and downgrade."""
+    path = home / "alembic/versions/maps" / f"{name}.py"
+    path.write_text(
+        f'''"""A further change.
+
+Purpose: a test
+Ticket: N/A
+Reversible: Yes
+Rollback: alembic -n maps downgrade -1
+"""
+
+from alembic import op
+
+revision = "{name}"
+down_revision = "{after}"
+
+
+def upgrade() -> None:
+    {body}
+
+
+def downgrade() -> None:
+    {undo}
+'''
+    )
+    return path
+
+
+@pytest.fixture
+def lines() -> list[str]:
+    """Collects what a run reports; pass `lines.append`."""
+    return []

@@ -1,0 +1,227 @@
+"""The schema of dovvybuddy, line by line of its document ("Schema Definitions", "Data Changes")."""
+
+import datetime
+import uuid
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from db import migrations
+from tests.db.conftest import Connection, Prepare, Prepared
+
+COLUMNS = {
+    "destinations": {
+        "id": ("uuid", True, "uuid_generate_v4()"),
+        "name": ("text", True, None),
+        "country": ("text", True, None),
+        "is_active": ("boolean", True, "true"),
+        "created_at": ("timestamp with time zone", True, "now()"),
+    },
+    "dive_sites": {
+        "id": ("uuid", True, "uuid_generate_v4()"),
+        "destination_id": ("uuid", True, None),
+        "name": ("text", True, None),
+        "description": ("text", False, None),
+        "min_certification_level": ("text", True, None),
+        "min_logged_dives": ("integer", False, None),
+        "difficulty_band": ("text", True, None),
+        "access_type": ("text", True, None),
+        "is_active": ("boolean", True, "true"),
+        "created_at": ("timestamp with time zone", True, "now()"),
+    },
+    "leads": {
+        "id": ("uuid", True, "uuid_generate_v4()"),
+        "type": ("text", True, None),
+        "diver_profile": ("jsonb", True, "'{}'::jsonb"),
+        "request_details": ("jsonb", True, "'{}'::jsonb"),
+        "created_at": ("timestamp with time zone", True, "now()"),
+    },
+    "sessions": {
+        "id": ("uuid", True, "uuid_generate_v4()"),
+        "diver_profile": ("jsonb", False, None),
+        "conversation_history": ("jsonb", True, "'[]'::jsonb"),
+        "created_at": ("timestamp with time zone", True, "now()"),
+        "expires_at": ("timestamp with time zone", True, "(now() + '24:00:00'::interval)"),
+    },
+    "content_embeddings": {
+        "id": ("uuid", True, "uuid_generate_v4()"),
+        "content_path": ("text", True, None),
+        "chunk_text": ("text", True, None),
+        "embedding": ("vector(1536)", True, None),
+        "metadata": ("jsonb", True, "'{}'::jsonb"),
+        "created_at": ("timestamp with time zone", True, "now()"),
+    },
+}
+SITE = {
+    "name": "Paradise Reef",
+    "min_certification_level": "OW",
+    "difficulty_band": "beginner",
+    "access_type": "boat",
+}
+
+
+@pytest.fixture(scope="module")
+def database(prepare: Prepare) -> Prepared:
+    prepared = prepare("dovvybuddy")
+    migrations.upgrade("dovvybuddy", prepared.owner_url, report=lambda _: None)
+    return prepared
+
+
+@pytest.fixture
+def app(database: Prepared) -> Iterator[Connection]:
+    """The application's login, in a transaction that is rolled back."""
+    with psycopg.connect(database.app_url) as connection:
+        yield connection
+        connection.rollback()
+
+
+def add_site(app: Connection, **values: object) -> uuid.UUID:
+    [(destination,)] = app.execute(
+        "INSERT INTO destinations (name, country) VALUES ('Cozumel', 'Mexico') RETURNING id"
+    ).fetchall()
+    row: dict[str, object] = {"destination_id": destination, **SITE, **values}
+    names = ", ".join(row)
+    places = ", ".join(f"%({name})s" for name in row)
+    [(site,)] = app.execute(f"INSERT INTO dive_sites ({names}) VALUES ({places}) RETURNING id", row).fetchall()
+    return uuid.UUID(str(site))
+
+
+def test_there_are_exactly_the_five_tables_and_the_bookkeeping(database: Prepared) -> None:
+    rows = database.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'dovvybuddy' ORDER BY 1")
+
+    assert [name for (name,) in rows] == sorted([*COLUMNS, "alembic_version", "migration_history"])
+
+
+@pytest.mark.parametrize(("table", "column"), [(table, column) for table in COLUMNS for column in COLUMNS[table]])
+def test_each_column_has_the_documents_type_default_and_nullability(app: Connection, table: str, column: str) -> None:
+    # as the application, whose search_path shows names without a schema
+    found = app.execute(
+        "SELECT format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid)"
+        " FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
+        " WHERE a.attrelid = %s::regclass AND a.attname = %s",
+        (f"dovvybuddy.{table}", column),
+    ).fetchone()
+
+    assert found == COLUMNS[table][column]
+
+
+@pytest.mark.parametrize("table", COLUMNS)
+def test_no_table_has_a_further_column(database: Prepared, table: str) -> None:
+    rows = database.rows(
+        "SELECT column_name FROM information_schema.columns WHERE table_schema = 'dovvybuddy' AND table_name = %s",
+        table,
+    )
+
+    assert {name for (name,) in rows} == set(COLUMNS[table])
+
+
+@pytest.mark.parametrize("table", COLUMNS)
+def test_id_is_the_primary_key_and_makes_itself(database: Prepared, table: str) -> None:
+    assert database.rows(
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'p'",
+        f"dovvybuddy.{table}",
+    ) == [("PRIMARY KEY (id)",)]
+
+
+@pytest.mark.parametrize(
+    ("name", "definition"),
+    [
+        ("ix_dive_sites_destination_id", "ON dovvybuddy.dive_sites USING btree (destination_id)"),
+        ("ix_sessions_expires_at", "ON dovvybuddy.sessions USING btree (expires_at)"),
+        (
+            "ix_content_embeddings_embedding",
+            "ON dovvybuddy.content_embeddings USING hnsw (embedding extensions.vector_cosine_ops)",
+        ),
+    ],
+)
+def test_the_documents_indexes_are_there_and_valid(database: Prepared, name: str, definition: str) -> None:
+    [(found, valid)] = database.rows(
+        "SELECT pg_get_indexdef(indexrelid), indisvalid FROM pg_index WHERE indexrelid = %s::regclass",
+        f"dovvybuddy.{name}",
+    )
+
+    assert found.endswith(definition)
+    assert valid
+
+
+def test_there_is_no_index_beyond_the_documents_and_the_keys(database: Prepared) -> None:
+    [(count,)] = database.rows(
+        "SELECT count(*) FROM pg_indexes WHERE schemaname = 'dovvybuddy' AND tablename = ANY(%s)", list(COLUMNS)
+    )
+
+    assert count == len(COLUMNS) + 3
+
+
+def test_the_extensions_are_enabled(database: Prepared) -> None:
+    assert database.rows("SELECT extname FROM pg_extension WHERE extname IN ('vector', 'uuid-ossp') ORDER BY 1") == [
+        ("uuid-ossp",),
+        ("vector",),
+    ]
+
+
+def test_a_dive_site_with_an_unknown_destination_is_refused(app: Connection) -> None:
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        add_site(app, destination_id=uuid.uuid4())
+
+
+def test_a_destination_with_sites_cannot_be_deleted(app: Connection) -> None:
+    add_site(app)
+
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        app.execute("DELETE FROM destinations")
+
+
+def test_a_site_needs_neither_a_description_nor_a_number_of_dives(app: Connection) -> None:
+    assert add_site(app, description=None, min_logged_dives=None).version == 4
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("min_certification_level", "ow"),
+        ("difficulty_band", "hard"),
+        ("access_type", "helicopter"),
+        ("min_logged_dives", -1),
+    ],
+)
+def test_a_site_with_an_unknown_level_band_access_or_negative_dives_is_refused(
+    app: Connection, column: str, value: object
+) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation, match=f"ck_dive_sites_{column}"):
+        add_site(app, **{column: value})
+
+
+@pytest.mark.parametrize("value", ["OW", "AOW", "Rescue"])
+def test_the_documents_certification_levels_are_taken(app: Connection, value: object) -> None:
+    add_site(app, min_certification_level=value)
+
+
+@pytest.mark.parametrize("value", ["training", "trip"])
+def test_a_lead_is_for_a_training_or_a_trip(app: Connection, value: object) -> None:
+    app.execute('INSERT INTO leads (type, diver_profile) VALUES (%s, \'{"agency": "PADI"}\')', (value,))
+
+
+def test_a_lead_of_another_type_is_refused(app: Connection) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation, match="ck_leads_type"):
+        app.execute("INSERT INTO leads (type) VALUES ('boat')")
+
+
+def test_a_session_without_values_ends_24_hours_after_it_began(app: Connection) -> None:
+    row = app.execute(
+        "INSERT INTO sessions DEFAULT VALUES RETURNING expires_at - created_at, conversation_history, diver_profile"
+    ).fetchone()
+
+    assert row == (datetime.timedelta(hours=24), [], None)
+
+
+@pytest.mark.parametrize("column", ["name", "country"])
+def test_a_destination_without_name_or_country_is_refused(app: Connection, column: str) -> None:
+    other = {"name": "country", "country": "name"}[column]
+    with pytest.raises(psycopg.errors.NotNullViolation):
+        app.execute(f"INSERT INTO destinations ({other}) VALUES ('x')")
+
+
+def test_a_vector_of_another_length_is_refused(app: Connection) -> None:
+    with pytest.raises(psycopg.errors.DataException, match="expected 1536 dimensions, not 3"):
+        app.execute("INSERT INTO content_embeddings (content_path, chunk_text, embedding) VALUES ('a', 'b', '[1,2,3]')")

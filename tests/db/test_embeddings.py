@@ -1,0 +1,175 @@
+"""Nearest neighbours with pgvector, and without it."""
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.orm import Session
+
+from db import engine, migrations, seeds
+from db.apps.dovvybuddy.models import DIMENSIONS, ContentEmbedding
+from db.apps.dovvybuddy.queries import destinations_by_name, nearest, sites_by_name
+from db.apps.dovvybuddy.seeds.demo import CHUNKS, vector
+from db.errors import DbError, EmbeddingError
+from db.urls import DatabaseURL
+from tests.db.conftest import Prepare, Prepared, Server
+
+
+def migrated(prepare: Prepare, *server: Server) -> Prepared:
+    prepared = prepare("dovvybuddy", *server)
+    migrations.upgrade("dovvybuddy", prepared.owner_url, report=lambda _: None)
+    return prepared
+
+
+@pytest.fixture(scope="module")
+def with_vector(prepare: Prepare) -> Prepared:
+    return migrated(prepare)
+
+
+@pytest.fixture(scope="module")
+def without_vector(prepare: Prepare, server_without_vector: Server) -> Prepared:
+    return migrated(prepare, server_without_vector)
+
+
+@pytest.fixture(params=["with_vector", "without_vector"])
+def session(request: pytest.FixtureRequest) -> Iterator[Session]:
+    """The application's session in a seeded database, with and without pgvector."""
+    prepared = request.getfixturevalue(request.param)
+    seeds.seed("dovvybuddy", prepared.owner_url, ["base", "demo"], environment="dev", report=lambda _: None)
+    with Session(engine.unpooled(DatabaseURL.parse(prepared.app_url))) as opened:
+        yield opened
+        opened.rollback()
+
+
+def unit(*values: Any) -> list[Any]:
+    return [*values, *([0.0] * (DIMENSIONS - len(values)))]
+
+
+def test_a_stored_embedding_comes_back(session: Session) -> None:
+    session.add(ContentEmbedding(content_path="a", chunk_text="b", embedding=unit(0.25, -0.5)))
+    session.flush()
+    session.expire_all()
+
+    found = session.query(ContentEmbedding).filter_by(content_path="a").one()
+    assert found.embedding == unit(0.25, -0.5)
+    assert found.metadata_ == {}
+
+
+def test_the_nearest_come_first_with_their_cosine_distance(session: Session) -> None:
+    for name, direction in (("same", unit(2.0)), ("diagonal", unit(1.0, 1.0)), ("opposite", unit(-1.0))):
+        session.add(ContentEmbedding(content_path=name, chunk_text=name, embedding=direction))
+    session.flush()
+
+    found = {it.chunk.content_path: it.distance for it in nearest(session, unit(1.0), limit=100)}
+
+    assert list(found)[:2] == ["same", "diagonal"]
+    assert list(found)[-1] == "opposite"
+    assert found["same"] == pytest.approx(0, abs=1e-6)
+    assert found["diagonal"] == pytest.approx(1 - math.sqrt(0.5), abs=1e-6)
+    assert found["opposite"] == pytest.approx(2, abs=1e-6)
+
+
+def test_a_demo_chunk_is_found_by_its_own_vector(session: Session) -> None:
+    path = CHUNKS[2][0]
+
+    [found] = nearest(session, vector(path), limit=1)
+
+    assert found.chunk.content_path == path
+    assert found.distance == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("embedding", "complaint"),
+    [
+        ([1.0, 2.0], "the embedding has 2 dimensions, the column takes 1536"),
+        (unit(float("nan")), "dimension 0 of the embedding is nan: it must be a finite number"),
+        (unit(1.0, float("inf")), "dimension 1 of the embedding is inf: it must be a finite number"),
+        (unit("1"), "dimension 0 of the embedding is '1': it must be a finite number"),
+    ],
+)
+def test_a_vector_that_cannot_be_stored_is_named_before_it_is_sent(
+    session: Session, embedding: list[float], complaint: str
+) -> None:
+    with pytest.raises(EmbeddingError, match=complaint):
+        nearest(session, embedding)
+    session.add(ContentEmbedding(content_path="a", chunk_text="b", embedding=embedding))
+    with pytest.raises(EmbeddingError, match=complaint):
+        session.flush()
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1001])
+def test_an_impossible_limit_is_refused(session: Session, limit: int) -> None:
+    with pytest.raises(DbError, match=f"limit is {limit}: give a number from 1 to 1000"):
+        nearest(session, unit(1.0), limit)
+
+
+def test_destinations_and_sites_are_found_by_a_part_of_their_name(session: Session) -> None:
+    assert [it.name for it in destinations_by_name(session, "ZUM")] == ["Cozumel"]
+    assert [it.name for it in destinations_by_name(session, "mexico")] == ["Cozumel"]
+    assert [it.name for it in sites_by_name(session, "wall")] == ["Santa Rosa Wall", "Villa Blanca Wall"]
+    assert sites_by_name(session, "%") == []
+
+
+def test_the_search_uses_the_hnsw_index(with_vector: Prepared) -> None:
+    seeds.seed("dovvybuddy", with_vector.owner_url, ["demo"], environment="dev", report=lambda _: None)
+    statements = []
+    source = engine.unpooled(DatabaseURL.parse(with_vector.app_url))
+    with psycopg.connect(with_vector.owner_url) as owner:
+        [(index,)] = owner.execute("SELECT pg_get_indexdef('ix_content_embeddings_embedding'::regclass)").fetchall()
+        owner.execute("DROP INDEX ix_content_embeddings_embedding")  # one build is faster than row by row
+        owner.execute(
+            "INSERT INTO content_embeddings (content_path, chunk_text, embedding)"
+            " SELECT 'bulk', 'bulk', ARRAY(SELECT random() - 0.5 + 0 * n FROM generate_series(1, 1536))::vector"
+            " FROM generate_series(1, 2000) n"
+        )
+        owner.execute(index)
+        owner.execute("ANALYZE content_embeddings")
+    with Session(source) as session:
+        event.listen(source, "before_cursor_execute", lambda *call: statements.append((call[2], call[3])))
+        nearest(session, vector(CHUNKS[0][0]), limit=5)
+        statement, values = statements[-1]
+        plan = session.connection().exec_driver_sql(f"EXPLAIN {statement}", values).scalars().all()
+
+    assert any("Index Scan using ix_content_embeddings_embedding" in line for line in plan), plan
+    assert not any("Seq Scan" in line for line in plan)
+
+
+def test_more_than_forty_neighbours_come_back_though_pgvector_looks_at_forty_by_default(with_vector: Prepared) -> None:
+    with Session(engine.unpooled(DatabaseURL.parse(with_vector.app_url))) as session:
+        session.execute(text("SET LOCAL enable_seqscan = off"))
+        for number in range(80):
+            session.add(ContentEmbedding(content_path="many", chunk_text="x", embedding=unit(1.0, number / 100)))
+        session.flush()
+
+        assert len(nearest(session, unit(1.0), limit=60)) == 60
+        session.rollback()
+
+
+class TestWithoutPgvector:
+    def test_embeddings_are_json_without_an_index(self, without_vector: Prepared) -> None:
+        assert without_vector.rows(
+            "SELECT format_type(atttypid, atttypmod), attnotnull FROM pg_attribute"
+            " WHERE attrelid = 'dovvybuddy.content_embeddings'::regclass AND attname = 'embedding'"
+        ) == [("jsonb", True)]
+        assert without_vector.rows("SELECT FROM pg_indexes WHERE indexdef LIKE '%%(embedding%%'") == []
+
+    @pytest.mark.parametrize("value", [[1, 2, 3], [], {"a": 1}, "text", 5])
+    def test_anything_but_1536_numbers_is_refused(self, without_vector: Prepared, value: object) -> None:
+        with (
+            psycopg.connect(without_vector.app_url) as app,
+            pytest.raises(psycopg.errors.CheckViolation, match="ck_content_embeddings_embedding"),
+        ):
+            app.execute(
+                "INSERT INTO content_embeddings (content_path, chunk_text, embedding) VALUES ('a', 'b', %s)",
+                (json.dumps(value),),
+            )
+
+    def test_it_can_be_undone_and_done_again(self, without_vector: Prepared) -> None:
+        migrations.downgrade("dovvybuddy", without_vector.owner_url, target="base", report=lambda _: None)
+        done = migrations.upgrade("dovvybuddy", without_vector.owner_url, report=lambda _: None)
+
+        assert done == tuple(it.revision for it in migrations.revisions("dovvybuddy"))

@@ -1,0 +1,227 @@
+"""Under which conditions migrations run: one at a time, on files that were never edited, as the owner, directly."""
+
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import tenacity
+
+from db import migrations
+from db.errors import HistoryError, LoginError, MigrationError, RevisionError, TargetError, UnknownAppError
+from db.migrations import lock, session
+from tests.db.conftest import Prepare, Prepared, add_revision
+
+FIRST, SECOND = "0001_initial_schema", "0002_better_auth"
+WORKS = 'op.execute("CREATE TABLE maps.half_done ()")'
+EVERYTHING = (
+    "SELECT version_num, (SELECT count(*) FROM maps.migration_history),"
+    " (SELECT array_agg(relname ORDER BY 1) FROM pg_class WHERE relnamespace = 'maps'::regnamespace)"
+    " FROM maps.alembic_version"
+)
+
+
+def silent(_: str) -> None:
+    """Discard a report."""
+
+
+@pytest.fixture
+def maps(prepare: Prepare) -> Prepared:
+    return prepare("maps")
+
+
+@pytest.fixture
+def migrated(maps: Prepared) -> Prepared:
+    migrations.upgrade("maps", maps.owner_url, report=silent)
+    return maps
+
+
+class TestTwoAtOnce:
+    def test_one_works_and_the_other_finds_nothing_to_do(self, maps: Prepared) -> None:
+        program = (
+            "import sys; from db import migrations\n"
+            "print('done', *migrations.upgrade('maps', sys.argv[1], report=print))"
+        )
+        both = [
+            subprocess.Popen([sys.executable, "-c", program, maps.owner_url], stdout=subprocess.PIPE, text=True)
+            for _ in range(2)
+        ]
+        outputs = sorted(process.communicate(timeout=60)[0].splitlines()[-1] for process in both)
+
+        assert [process.returncode for process in both] == [0, 0]
+        assert outputs == ["done", f"done {FIRST} {SECOND}"]
+        assert maps.rows("SELECT count(*) FROM maps.migration_history") == [(2,)]
+
+    def test_the_waiter_names_who_holds_the_lock_and_goes_on_when_it_is_free(
+        self, maps: Prepared, lines: list[str]
+    ) -> None:
+        with closing(psycopg.connect(maps.owner_url, autocommit=True, application_name="the other")) as other:
+            said = threading.Event()
+
+            def report(line: str) -> None:
+                lines.append(line)
+                said.set()
+
+            with lock.held(other, "migrations of maps", silent), ThreadPoolExecutor() as pool:
+                waiting = pool.submit(migrations.upgrade, "maps", maps.owner_url, report=report)
+                assert said.wait(20)
+                assert not waiting.done()
+                pid = other.info.backend_pid
+                other.execute("SELECT pg_advisory_unlock(%s)", (lock.key("migrations of maps"),))
+                assert waiting.result(20) == (FIRST, SECOND)
+                other.execute("SELECT pg_advisory_lock(%s)", (lock.key("migrations of maps"),))
+
+        assert lines[0].startswith(f"waiting for migrations of maps, held by maps_owner_1 (pid {pid}, the other)")
+
+    def test_a_killed_migration_strands_no_lock_and_the_next_run_completes(
+        self, migrated: Prepared, home: Path
+    ) -> None:
+        add_revision(home, 'op.execute("CREATE TABLE maps.half_done (); SELECT pg_sleep(60)")')
+        program = (
+            "import sys, pathlib; from db import migrations\n"
+            "migrations.upgrade('maps', sys.argv[1], home=pathlib.Path(sys.argv[2]))"
+        )
+        process = subprocess.Popen([sys.executable, "-c", program, migrated.owner_url, str(home)])
+        await_rows(migrated, "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = %s")
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        # the server sees a dead client when it next writes to it: the sleep stands for any long statement
+        with closing(migrated.admin()) as admin:
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = %s",
+                (migrated.access.database,),
+            )
+        add_revision(home, WORKS)
+
+        assert migrations.upgrade("maps", migrated.owner_url, home=home, report=silent) == ("0003_further",)
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_result(lambda rows: not rows),
+    stop=tenacity.stop_after_delay(20),
+    wait=tenacity.wait_fixed(0.05),
+)
+def await_rows(prepared: Prepared, query: str) -> list[Any]:
+    return prepared.rows(query, prepared.access.database)
+
+
+def test_a_table_that_others_hold_is_tried_again_until_it_is_free(
+    migrated: Prepared, home: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "_LOCK_TIMEOUT", "100ms")
+    add_revision(home, 'op.execute("ALTER TABLE maps.users ADD COLUMN theme text")')
+    said = threading.Event()
+
+    def report(line: str) -> None:
+        lines.append(line)
+        said.set()
+
+    with closing(psycopg.connect(migrated.app_url)) as reader, ThreadPoolExecutor() as pool:
+        reader.execute("SELECT FROM users")  # ACCESS SHARE until the transaction ends
+        upgrading = pool.submit(migrations.upgrade, "maps", migrated.owner_url, home=home, report=report)
+        assert said.wait(20)
+        reader.rollback()
+        assert upgrading.result(30) == ("0003_further",)
+
+    assert lines[0] == "maps: a table is locked by others, trying again (1 so far)"
+
+
+def test_a_table_that_stays_locked_ends_in_one_line(
+    migrated: Prepared, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "_LOCK_TIMEOUT", "20ms")
+    monkeypatch.setattr(session, "_LOCK_ATTEMPTS", 2)
+    add_revision(home, 'op.execute("ALTER TABLE maps.users ADD COLUMN theme text")')
+
+    with closing(psycopg.connect(migrated.app_url)) as reader:
+        reader.execute("SELECT FROM users")
+        with pytest.raises(MigrationError, match="SQLSTATE 55P03, canceling statement due to lock timeout"):
+            migrations.upgrade("maps", migrated.owner_url, home=home, report=silent)
+
+
+class TestAppliedRevisionsAreNeverEdited:
+    def test_every_difference_is_reported_by_name_and_nothing_is_changed(self, maps: Prepared, home: Path) -> None:
+        add_revision(home, WORKS)
+        migrations.upgrade("maps", maps.owner_url, home=home, report=silent)
+        before = maps.rows(EVERYTHING)
+        for name in (FIRST, SECOND):
+            path = home / f"alembic/versions/maps/{name}.py"
+            path.write_text(path.read_text() + "\n# an afterthought\n")
+        (home / "alembic/versions/maps/0003_further.py").unlink()
+        add_revision(home, WORKS, name="0003_other")
+
+        with pytest.raises(HistoryError) as failure:
+            migrations.upgrade("maps", maps.owner_url, home=home, report=silent)
+
+        message = str(failure.value)
+        assert f"{FIRST} was edited after it was applied" in message
+        assert f"{SECOND} was edited after it was applied" in message
+        assert "0003_further is applied but has no file here (is this checkout older than the database?)" in message
+        assert "\n" not in message
+        assert maps.rows(EVERYTHING) == before
+
+    def test_another_line_end_is_no_edit(self, migrated: Prepared, home: Path) -> None:
+        for path in (home / "alembic/versions/maps").glob("*.py"):
+            path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+
+        assert migrations.upgrade("maps", migrated.owner_url, home=home, report=silent) == ()
+
+    def test_a_version_that_was_set_by_hand_is_noticed(self, migrated: Prepared) -> None:
+        with closing(migrated.admin()) as admin:
+            admin.execute("UPDATE maps.alembic_version SET version_num = %s", (FIRST,))
+
+        with pytest.raises(HistoryError, match=f"{SECOND} is recorded as applied but the database is at {FIRST}"):
+            migrations.upgrade("maps", migrated.owner_url, report=silent)
+
+    def test_a_record_that_was_lost_is_noticed(self, migrated: Prepared) -> None:
+        with closing(migrated.admin()) as admin:
+            admin.execute("DELETE FROM maps.migration_history WHERE revision = %s", (FIRST,))
+
+        with pytest.raises(HistoryError, match=f"{FIRST} is applied but not recorded in migration_history"):
+            migrations.plan("maps", migrated.owner_url)
+
+
+class TestWhatIsRefusedBeforeAnythingIsTried:
+    def test_an_unknown_revision(self, maps: Prepared) -> None:
+        with pytest.raises(RevisionError, match=f'maps has no revision "0009": there are {FIRST}, {SECOND}, head and'):
+            migrations.upgrade("maps", maps.owner_url, target="0009", report=silent)
+
+    def test_an_unknown_app(self, maps: Prepared) -> None:
+        with pytest.raises(UnknownAppError, match='unknown app "mops": the apps are dovvybuddy, maps'):
+            migrations.upgrade("mops", maps.owner_url, report=silent)
+
+    def test_more_steps_down_than_there_are(self, migrated: Prepared) -> None:
+        with pytest.raises(RevisionError, match="maps: "):
+            migrations.downgrade("maps", migrated.owner_url, target="-9", report=silent)
+
+    @pytest.mark.parametrize("login", ["app_url", "readonly_url"])
+    def test_a_login_that_does_not_own_the_schema(self, maps: Prepared, login: str) -> None:
+        with pytest.raises(TargetError, match=r"may not create in schema maps of database .* need the owner's URL"):
+            migrations.upgrade("maps", getattr(maps, login), report=silent)
+
+    def test_the_database_of_another_app(self, prepare: Prepare) -> None:
+        other = prepare("dovvybuddy")
+
+        with pytest.raises(TargetError, match=r"has no schema maps and dovvybuddy_owner_1 may not create it"):
+            migrations.upgrade("maps", other.owner_url, report=silent)
+
+    def test_a_database_with_another_tools_version_table(self, maps: Prepared) -> None:
+        with closing(maps.admin()) as admin:
+            admin.execute("CREATE TABLE public.alembic_version (version_num varchar(32))")
+
+        with pytest.raises(TargetError, match=r"has a table public\.alembic_version"):
+            migrations.upgrade("maps", maps.owner_url, report=silent)
+
+    def test_a_wrong_password(self, maps: Prepared) -> None:
+        url = maps.owner_url.replace("owner%20of%20a%20test", "wrong")
+
+        with pytest.raises(LoginError, match='the password of "maps_owner_1" is wrong') as failure:
+            migrations.upgrade("maps", url, report=silent)
+
+        assert "wrong@" not in str(failure.value)

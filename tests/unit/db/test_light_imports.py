@@ -1,0 +1,34 @@
+"""An unchanged `pulumi up` compares checksums only; it must not pay for SQLAlchemy."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("sqlalchemy", "alembic", "psycopg", "pgvector", "tenacity", "pydantic")
+LIGHT = "import db, db.apps, db.bootstrap, db.errors, db.migrations, db.seeds, db.urls"
+CHECKOUT = Path(__file__).parents[3]
+
+
+def run(program: str) -> str:
+    done = subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, text=True, capture_output=True, check=True)
+    return done.stdout.strip()
+
+
+def test_what_a_preview_needs_loads_no_heavy_package() -> None:
+    work = "[db.migrations.revisions(it) and db.seeds.checksums(it, ['base', 'demo']) for it in db.apps.names()]"
+
+    assert run(f"import sys; {LIGHT}; {work}; print([it for it in {HEAVY!r} if it in sys.modules])") == "[]"
+
+
+def test_a_heavy_import_would_be_seen() -> None:
+    assert run(f"import sys; import db.engine; print([it for it in {HEAVY!r} if it in sys.modules])") != "[]"
+
+
+@pytest.mark.parametrize("program", [LIGHT])
+def test_importing_takes_less_than_60_ms(program: str) -> None:
+    """Of processor time in the process itself, best of five: the machine's other work does not count."""
+    timed = f"import time; began = time.process_time(); {program}; print(time.process_time() - began)"
+
+    assert min(float(run(timed)) for _ in range(5)) < 0.06
