@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+import docker
 from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 
-import docker
 from ops.errors import EngineError, UnknownError
 
 LABEL = "pgstack.stack"

@@ -15,9 +15,7 @@ from ops.errors import OpsError, PulumiError, UnknownError
 
 REPO = Path(__file__).resolve().parents[1]
 PROJECT = "pgstack"  # Pulumi.yaml
-_NO_TOOLS = (
-    "the Pulumi CLI is not on this machine yet: run `make tools` (in a prepared shell: python3 -m tools install)"
-)
+_NO_TOOLS = "the Pulumi CLI is not on this machine yet: run `make tools`"
 
 
 @dataclass(frozen=True)

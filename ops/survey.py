@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 from ops import exported
 from ops.engine import Engine
 from ops.errors import OpsError
-from ops.readings import certificates, containers, pooler, repository, server
+from ops.readings import certificates, containers, logins, pooler, repository, server
 from ops.readings.certificates import Certificate
 from ops.readings.containers import State
 from ops.readings.pooler import Pooler
@@ -18,14 +18,16 @@ from ops.readings.repository import BackupContainer
 from ops.readings.server import Database, Server
 from ops.revisions import Comparison, compare
 from ops.settings import settings
-from ops.stack import ROLES, Stack
+from ops.stack import KINDS, ROLES, Stack
 
+P = ParamSpec("P")
 T = TypeVar("T")
+_AT_ONCE = 10  # requests; the engine's client keeps as many connections
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What was read; a part that could not be is None, and `failures` says why."""
+    """What was read; a part that could not be is None or missing, and `failures` says why."""
 
     containers: tuple[State, ...]
     server: Server | None
@@ -35,74 +37,76 @@ class Survey:
     certificates: tuple[Certificate, ...]
     keys_exported: bool
     seeds: tuple[str, ...]
-    failures: tuple[str, ...] = field(default=())
+    failures: tuple[str, ...] = ()
+
+
+class _Asked:
+    """Questions under way; what could not be answered is collected instead of raised."""
+
+    def __init__(self, threads: ThreadPoolExecutor) -> None:
+        self._threads = threads
+        self.failures: list[str] = []
+
+    def start(self, question: Callable[P, T], *given: P.args, **named: P.kwargs) -> Callable[[], T | None]:
+        """Ask in a thread; the returned function waits for the answer, None if there was none."""
+        future: Future[T] = self._threads.submit(question, *given, **named)
+
+        def answer() -> T | None:
+            try:
+                return future.result()
+            except OpsError as error:
+                self.failures.append(str(error))
+                return None
+
+        return answer
 
 
 def survey(stack: Stack, engine: Engine) -> Survey:
-    """Ask all parts of the stack at once."""
-    from db import migrations  # noqa: PLC0415 - after the first threads could have started
-
-    failures: list[str] = []
-    postgres, pool, backup = (stack.container(role) for role in ROLES)
-    ca = str(stack.outputs["ca_certificate"])
-    app = stack.apps[0]
-
-    def value(future: Future[T]) -> T | None:
-        try:
-            return future.result()
-        except OpsError as error:
-            failures.append(str(error))
-            return None
-
-    def served(holder: str, kind: Any) -> Certificate:
-        url = stack.parsed(app, kind)
-        return certificates.served(holder, url.host, url.port, ca)
-
-    def inside(role: str, file: str) -> Certificate:
-        return certificates.of_pem(f"{role}'s {file}", engine.read(stack.container(role), f"/etc/pgstack/tls/{file}"))
-
-    with ThreadPoolExecutor(max_workers=10) as threads:
-
-        def start(task: Callable[..., T], *given: Any) -> Future[T]:
-            return threads.submit(task, *given)
-
-        asked_server = start(server.ask, engine, postgres, stack.apps)
-        asked_backup = start(repository.ask, engine, backup)
-        asked_pooler = start(pooler.ask, engine, pool)
-        states = [start(containers.look, engine, role, stack.container(role)) for role in ROLES]
-        shown = [
-            start(served, "PgBouncer", "pooled"),
-            start(served, "Postgres", "direct"),
-            start(inside, "pooler", "client.crt"),
-            start(inside, "backup", "server.crt"),
+    """Ask all parts of the stack at once; a part that is down is asked nothing."""
+    names = {role: stack.container(role) for role in ROLES}
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as threads:
+        asked = _Asked(threads)
+        states = [asked.start(containers.look, engine, role, name) for role, name in names.items()]
+        there = [state for answer in states if (state := answer())]
+        up = {state.role for state in there if state.state == "running"}
+        asked_server = asked.start(server.ask, engine, names["postgres"], stack.apps) if "postgres" in up else None
+        asked_backup = asked.start(repository.ask, engine, names["backup"]) if "backup" in up else None
+        asked_pooler = asked.start(pooler.ask, engine, names["pooler"], stack.apps) if "pooler" in up else None
+        kept = [
+            asked.start(certificates.of_container, engine, state.role, state.name)
+            for state in there
+            if state.state != "missing"
         ]
-        files = {name: migrations.revisions(name) for name in stack.apps}
+        ca_file = stack.ca_file()
+        usable = {"pooled", "readonly", "direct"} if "pooler" in up else {"direct"}
+        tried = [
+            asked.start(logins.check, stack.parsed(app, kind), ca_file, "postgres" if kind == "direct" else "pooler")
+            for app in stack.apps
+            for kind in KINDS
+            if "postgres" in up and kind in usable
+        ]
 
-    found = tuple(state for it in states if (state := value(it)))
-    well = {state.role for state in found if state.well}
-    answered = value(asked_server)
-    databases = answered[1] if answered else {}
-    if answered:
-        failures += [f"database {name} does not exist: `pulumi up` makes it" for name in files if name not in databases]
-    wanted = settings(stack.name)
-    result = Survey(
-        containers=found,
-        server=answered[0] if answered else None,
-        databases=tuple(
-            compare(files[name], databases.get(name, Database(name, None, {})), wanted.target(name))
-            for name in files
-            if name in databases
-        ),
-        pooler=value(asked_pooler),
-        backups=value(asked_backup),
-        certificates=(
-            certificates.of_pem("the stack's CA", ca),
-            *(certificate for it in shown if (certificate := value(it))),
-        ),
-        keys_exported=exported.stands(stack),
-        seeds=wanted.seeds,
-    )
-    # a container that is down is said once, not again by everything that wanted to ask it
-    names = {state.name for state in found if state.role not in well}
-    told = [line for line in failures if not any(f"container {name} " in line for name in names)]
-    return Survey(**{**result.__dict__, "failures": tuple(dict.fromkeys(told))})
+        from db import migrations  # noqa: PLC0415 - the answers are on their way meanwhile
+
+        files = {app: migrations.revisions(app) for app in stack.apps}
+        wanted = settings(stack.name)
+        described = asked_server() if asked_server else None
+        databases: dict[str, Database] = described[1] if described else {}
+        for answer in tried:
+            answer()
+        return Survey(
+            containers=tuple(there),
+            server=described[0] if described else None,
+            databases=tuple(
+                compare(files[app], databases[app], wanted.target(app)) for app in stack.apps if app in databases
+            ),
+            pooler=asked_pooler() if asked_pooler else None,
+            backups=asked_backup() if asked_backup else None,
+            certificates=(
+                certificates.of_pem("the stack's CA", str(stack.outputs["ca_certificate"])),
+                *(it for answer in kept for it in answer() or ()),
+            ),
+            keys_exported=exported.stands(stack),
+            seeds=wanted.seeds,
+            failures=tuple(dict.fromkeys(asked.failures)),
+        )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ops.engine import Engine
 
 _CONSOLE = ["psql", "-X", "--csv", "-h", "/tmp", "-p", "6432", "-U", "pgbouncer", "-d", "pgbouncer"]  # noqa: S108 - its own
 _IDLE = ("sv_idle", "sv_used", "sv_tested")
-_OURS = ("pgbouncer", "postgres")  # the console and the password look-up: no application's pool
 _MICRO = 1e-6
 
 
@@ -37,21 +36,22 @@ class Pooler:
     pools: tuple[Pool, ...]
 
 
-def ask(engine: Engine, container: str) -> Pooler:
+def ask(engine: Engine, container: str, apps: Sequence[str]) -> Pooler:
     """Raises EngineError when the pooler does not answer."""
     questions = ("VERSION", "CONFIG", "DATABASES", "POOLS")
-    return parse(engine.run(container, [*_CONSOLE, *(it for name in questions for it in ("-c", f"SHOW {name}"))]))
+    return parse(engine.run(container, [*_CONSOLE, *(it for name in questions for it in ("-c", f"SHOW {name}"))]), apps)
 
 
-def parse(text: str) -> Pooler:
-    """The answer of `ask`: four tables as CSV, each with its heading."""
+def parse(text: str, apps: Sequence[str]) -> Pooler:
+    """The answer of `ask`: four tables as CSV, each with its heading; pools of `apps` only, not of the console."""
+    ours = {f"{app}{kind}" for app in apps for kind in ("", "_readonly")}
     tables = list(_tables(text))
     version, config, databases, pools = (next((t for t in tables if key in t[0]), []) for key in _FIRST_COLUMNS)
     limits = {row["key"]: row["value"] for row in config}
     by_database: dict[str, list[dict[str, str]]] = {}
     for row in pools:
         by_database.setdefault(row["database"], []).append(row)
-    found = tuple(_pool(row, by_database.get(row["name"], [])) for row in databases if row["name"] not in _OURS)
+    found = tuple(_pool(row, by_database.get(row["name"], [])) for row in databases if row["name"] in ours)
     return Pooler(
         version=next(iter(version[0].values())).removeprefix("PgBouncer ") if version else "unknown",
         clients=sum(pool.clients for pool in found),
