@@ -35,7 +35,7 @@ class BackupsArgs:
 class Backups(pulumi.ComponentResource):
     """The repository's server and its schedule.
 
-    Outputs: `container` (str). `server` is the container: Postgres starts after it, because it archives to it.
+    Outputs: `container` (str). Postgres starts after `ready`, because it archives to it.
     """
 
     def __init__(self, name: str, names: Names, args: BackupsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -59,8 +59,9 @@ class Backups(pulumi.ComponentResource):
             },
             child(self),
         )
-        self.server = run(
+        running = run(
             f"{name}-container",
+            args.engine,
             names,
             "backup",
             ContainerArgs(
@@ -79,7 +80,7 @@ class Backups(pulumi.ComponentResource):
             self,
             [files.written],
         )
-        self.container = self.server.name
+        self.container, self.ready = running.container.name, running.ready
         self.register_outputs({"container": self.container})
 
 

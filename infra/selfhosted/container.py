@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_docker as docker
 
-from infra.selfhosted.engine import POSTGRES_UID
+from infra.selfhosted.engine import POSTGRES_UID, Engine
+from infra.selfhosted.health import serving
 from infra.selfhosted.stack import Names, child, labelled
 
 _LOG_OPTIONS = {"max-size": "10m", "max-file": "5"}
-_HEALTHY_WITHIN = 120  # seconds; crash recovery of a small cluster ends well within
 _CHANGES_THAT_REPLACE = [
     "healthcheck",
     "tmpfs",
@@ -44,22 +44,31 @@ class ContainerArgs:
     shm: int | None = None
 
 
+@dataclass(frozen=True)
+class Server:
+    """A declared container; what needs it to serve depends on `ready`."""
+
+    container: docker.Container
+    ready: pulumi.Resource
+
+
 def run(
     name: str,
+    engine: Engine,
     names: Names,
     role: str,
     args: ContainerArgs,
     parent: pulumi.Resource,
     depends_on: Sequence[pulumi.Resource],
-) -> docker.Container:
-    """Declare the container `<stack>-<role>`; it counts as created when it is healthy."""
+) -> Server:
+    """Declare the container `<stack>-<role>`; a deployment goes on when it is healthy, or fails with its last words."""
     labels = labelled(names.labels(role), docker.ContainerLabelArgs)
     labels.append(docker.ContainerLabelArgs(label="pgstack.settings", value=args.settings))
     ports = []
     if args.port:
         address, external, internal = args.port
         ports = [docker.ContainerPortArgs(ip=address, external=external, internal=internal)]
-    return docker.Container(
+    container = docker.Container(
         name,
         name=names(role),
         hostname=names(role),
@@ -97,8 +106,6 @@ def run(
             retries=5,
             start_period="1m0s",
         ),
-        wait=True,
-        wait_timeout=_HEALTHY_WITHIN,
         opts=child(
             parent,
             depends_on=list(depends_on),
@@ -106,3 +113,4 @@ def run(
             delete_before_replace=True,  # the name is taken until then
         ),
     )
+    return Server(container, serving(f"{name}-serving", engine, container, parent))

@@ -55,7 +55,7 @@ class SelfHosted(pulumi.ComponentResource):
                 network=network.id,
                 image=images.postgres,
                 storage=storage,
-                archive=backups.server,
+                archive=backups.ready,
                 source=prepared.postgres_source,
                 stack_id=credentials.stack_id,
                 certificates=certificates,
@@ -78,7 +78,7 @@ class SelfHosted(pulumi.ComponentResource):
             ),
             child(self),
         )
-        stanza = Stanza("stanza", names, engine, storage, [backups.server, postgres.ready], child(self))
+        stanza = Stanza("stanza", names, engine, storage, [backups.ready, postgres.ready], child(self))
         administration = Administration(
             engine=engine,
             names=names,

@@ -57,8 +57,9 @@ class Pooler(pulumi.ComponentResource):
             },
             child(self),
         )
-        container = run(
+        running = run(
             f"{name}-container",
+            args.engine,
             names,
             "pooler",
             ContainerArgs(
@@ -74,7 +75,7 @@ class Pooler(pulumi.ComponentResource):
             self,
             [files.written],
         )
-        self.container, self.port = container.name, args.port
+        self.container, self.port, self.ready = running.container.name, args.port, running.ready
         self.register_outputs({"container": self.container, "port": self.port})
 
 

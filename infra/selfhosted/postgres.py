@@ -39,7 +39,7 @@ class PostgresArgs:
 class Postgres(pulumi.ComponentResource):
     """PostgreSQL 16 on the stack's network and on one port of the host.
 
-    Outputs: `container` (str), `port` (int, on the host). `ready` is the container.
+    Outputs: `container` (str), `port` (int, on the host). Once `ready`, it answers queries.
     """
 
     def __init__(self, name: str, names: Names, args: PostgresArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -69,8 +69,9 @@ class Postgres(pulumi.ComponentResource):
             },
             child(self),
         )
-        self.ready = run(
+        running = run(
             f"{name}-container",
+            args.engine,
             names,
             "postgres",
             ContainerArgs(
@@ -94,7 +95,7 @@ class Postgres(pulumi.ComponentResource):
             self,
             [files.written, args.archive],
         )
-        self.container, self.port = self.ready.name, args.port
+        self.container, self.port, self.ready = running.container.name, args.port, running.ready
         self.register_outputs({"container": self.container, "port": self.port})
 
 
