@@ -27,6 +27,7 @@ class Stack:
     home: Path
     env: dict[str, str]
     engine: docker.DockerClient = field(default_factory=docker.from_env)
+    _outputs: dict[str, Any] | None = None  # as last read: a reading costs half a second
 
     @property
     def prefix(self) -> str:
@@ -52,6 +53,8 @@ class Stack:
 
     def pulumi(self, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """`pulumi ARGS --stack NAME`."""
+        if args[0] in {"up", "destroy", "refresh"}:
+            self._outputs = None
         return self.run("pulumi", *args, "--stack", self.name, "--non-interactive", check=check)
 
     def pgstack(self, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -95,8 +98,10 @@ class Stack:
     @property
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs, secrets in clear."""
-        found: dict[str, Any] = json.loads(self.pulumi("stack", "output", "--json", "--show-secrets").stdout)
-        return found
+        if self._outputs is None:
+            self._outputs = json.loads(self.pulumi("stack", "output", "--json", "--show-secrets").stdout)
+        assert self._outputs is not None
+        return self._outputs
 
     @property
     def ca_file(self) -> Path:
