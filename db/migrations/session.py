@@ -76,12 +76,12 @@ class Job:
     def run(self, script: ScriptDirectory, migrate: Callable[[sqlalchemy.Connection, Steps], None]) -> None:
         """Open what the command needs and call `migrate`, again where a lock was not free in time."""
         files = revisions(self.app, home=self.home)
-        steps = Steps(self, files, script)
         source = engine.unpooled(self.url, ca_file=self.ca_file, name="pgstack migrations")
         with (
             closing(connections.connect(self.url, ca_file=self.ca_file, name="pgstack migrations lock")) as control,
             source.connect() as connection,
         ):
+            steps = Steps(self, files, script, control)
             refuse_transaction_pooler(control, connection)
             control.execute("SET statement_timeout = 0; SET idle_session_timeout = 0")
             with lock.held(control, f"migrations of {self.app}", self.report) if self.writes else nullcontext():
@@ -90,18 +90,22 @@ class Job:
                     history.prepare(control, self.app)
                     history.compare(control, self.app, files)
                 try:
-                    self._attempt(lambda: _once(connection, self.app, steps, migrate))
+                    self._attempt(steps, lambda: _once(connection, self.app, steps, migrate))
                 except (DbError, CommandError):
                     raise
                 except Exception as error:
                     raise failures.explain(error, self.app, steps.current, self.done) from error
 
-    def _attempt(self, once: Callable[[], None]) -> None:
+    def _attempt(self, steps: Steps, once: Callable[[], None]) -> None:
+        def again(error: BaseException) -> bool:
+            # what a CREATE INDEX CONCURRENTLY leaves behind when it fails must be looked at before it runs again
+            return failures.transient(error) and (steps.current is None or steps.current.transactional)
+
         def say(state: tenacity.RetryCallState) -> None:
             self.report(f"{self.app}: a table is locked by others, trying again ({state.attempt_number} so far)")
 
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(failures.transient),
+            retry=tenacity.retry_if_exception(again),
             stop=tenacity.stop_after_attempt(_LOCK_ATTEMPTS),
             wait=tenacity.wait_random_exponential(multiplier=0.5, max=10),  # jitter, so that the lock's holders get on
             before_sleep=say,
@@ -113,8 +117,9 @@ class Job:
 class Steps:
     """Watches Alembic's steps: which revision is running, since when, and records it in its own transaction."""
 
-    def __init__(self, job: Job, files: tuple[Revision, ...], script: ScriptDirectory) -> None:
+    def __init__(self, job: Job, files: tuple[Revision, ...], script: ScriptDirectory, control: Connection) -> None:
         self._job = job
+        self._control = control
         self._files = {file.revision: file for file in files}
         self._started = 0.0
         self.current: Revision | None = None
@@ -128,6 +133,7 @@ class Steps:
         def run() -> None:
             self.current = self._files[revision]
             self._started = time.monotonic()
+            self._control.execute("SELECT 1")  # fails where the lock's session was lost: somebody else may hold it now
             inner()
 
         return run

@@ -31,7 +31,7 @@ _SERVER_STARTS_WITHIN = 60  # seconds
 # As root: removes what the test wants missing, then becomes the image's postgres (uid 999).
 _RUN = """
 set -e
-data=/var/lib/postgresql/test
+data=/test/data
 [ -z "$WITHOUT" ] || find / -xdev -name "$WITHOUT.control" -delete
 install -d -o 999 -g 999 -m 0700 $data
 printf %s "$ADMIN_PASSWORD" > /tmp/admin && chown 999 /tmp/admin
@@ -90,17 +90,19 @@ def _container(*, without: str) -> Iterator[Server]:
         detach=True,
         environment={"ADMIN_PASSWORD": "admin of a test", "WITHOUT": without},
         ports={"5432/tcp": ("127.0.0.1", 0)},  # 0: the engine chooses
-        tmpfs={"/var/lib/postgresql": ""},
+        tmpfs={"/test": "mode=0755"},
         labels={"pgstack.stack": f"test-db-{os.getpid()}"},
     )
     try:
         container.reload()
-        published = container.ports["5432/tcp"]
-        assert published is not None, container.logs().decode()
+        published = container.ports["5432/tcp"] or []
         port = published[0]["HostPort"]
         admin = {"host": "127.0.0.1", "port": port, "user": "postgres", "password": "admin of a test"}
         server = Server(admin, "127.0.0.1", int(port))
-        _await_answer(server)
+        try:
+            _await_answer(server)
+        except psycopg.OperationalError as error:
+            pytest.fail(f"the test's server did not start: {error}\n{container.logs().decode()}")
         yield server
     finally:
         container.remove(force=True, v=True)

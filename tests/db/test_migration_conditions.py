@@ -225,3 +225,35 @@ class TestWhatIsRefusedBeforeAnythingIsTried:
             migrations.upgrade("maps", url, report=silent)
 
         assert "wrong@" not in str(failure.value)
+
+
+def test_a_run_whose_lock_was_lost_does_not_begin_another_revision(maps: Prepared) -> None:
+    def lose_the_lock(_: str) -> None:
+        maps.rows(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE application_name = 'pgstack migrations lock' AND datname = current_database()"
+        )
+
+    with pytest.raises(MigrationError, match=f"revision {SECOND}") as failure:
+        migrations.upgrade("maps", maps.owner_url, report=lose_the_lock)
+
+    assert "\n" not in str(failure.value)
+    assert migrations.current("maps", maps.owner_url) == FIRST
+
+
+def test_an_index_build_that_gave_up_is_not_repeated_over_what_it_left(
+    migrated: Prepared, home: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str]
+) -> None:
+    monkeypatch.setattr(session, "_LOCK_TIMEOUT", "100ms")
+    add_revision(
+        home,
+        "with op.get_context().autocommit_block():\n"
+        '        op.execute("CREATE INDEX CONCURRENTLY ix_users_name ON maps.users (name)")',
+    )
+
+    with closing(psycopg.connect(migrated.app_url)) as writer:
+        writer.execute("INSERT INTO users (id, email) VALUES ('a', 'a@example.com')")
+        with pytest.raises(MigrationError, match=r"SQLSTATE 55P03, .*; it leaves its transaction"):
+            migrations.upgrade("maps", migrated.owner_url, home=home, report=lines.append)
+
+    assert lines == []
