@@ -1,9 +1,8 @@
-"""Passwords, the repository's key, the stack's identity and its ports: chosen once, kept in the state."""
+"""Passwords, the repository's key and the ports: chosen once, kept in the state."""
 
 import secrets
 import socket
 import string
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -27,13 +26,12 @@ class AppPasswords:
 class Credentials(pulumi.ComponentResource):
     """Everything about a stack that is random.
 
-    Outputs: `stack_id` (str, a UUID), `passwords` (application to AppPasswords), `repository_key` (secret str).
+    Outputs: `passwords` (application to AppPasswords), `repository_key` (secret str).
     """
 
     def __init__(self, name: str, apps: Sequence[str], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("pgstack:selfhosted:Credentials", name, None, opts)
         self._name = name
-        self.stack_id = kept(f"{name}-stack-id", str(uuid.uuid4()), self, secret=False)
         self.repository_key = kept(f"{name}-repository-key", password(), self)
         self.passwords: Mapping[str, AppPasswords] = {
             app: AppPasswords(
@@ -43,7 +41,7 @@ class Credentials(pulumi.ComponentResource):
             )
             for app in apps
         }
-        self.register_outputs({"stack_id": self.stack_id})
+        self.register_outputs({})
 
     def port(self, name: str, wanted: int) -> pulumi.Output[int]:
         """The wanted port, or (0) a free one that stays the same for ever: Docker's own choice changes at a restart."""

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+import docker
 from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 
-import docker
 from infra.errors import EngineError
 
 POSTGRES_UID = 999  # fixed in both images, so that volumes can be shared and written from outside
@@ -39,6 +39,11 @@ class Engine:
                 "or point DOCKER_HOST at one"
             ) from error
         return cls(client)
+
+    def volumes_of(self, stack: str) -> list[str]:
+        """The names of the volumes that are called and labelled as `stack`'s."""
+        found = self.client.volumes.list(filters={"label": f"pgstack.stack={stack}"})
+        return sorted(str(volume.name) for volume in found)
 
     def container(self, name: str) -> Container | None:
         """The container of that name, running or not."""

@@ -10,6 +10,7 @@ from infra.selfhosted.backups import Backups, BackupsArgs, Stanza
 from infra.selfhosted.budget import share_out
 from infra.selfhosted.certificates import Certificates
 from infra.selfhosted.credentials import Credentials
+from infra.selfhosted.identity import claim
 from infra.selfhosted.images import Images
 from infra.selfhosted.network import bridge
 from infra.selfhosted.pooler import Pooler, PoolerArgs
@@ -25,7 +26,8 @@ class SelfHosted(pulumi.ComponentResource):
 
     def __init__(self, name: str, settings: Settings, host: Host, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("pgstack:selfhosted:SelfHosted", name, None, opts)
-        engine, prepared, names = host.engine, host.prepared, Names.of(settings)
+        engine, prepared = host.engine, host.prepared
+        names = Names(settings.name, claim("stack-id", Names.of(settings), engine, self))
         budget = share_out(settings.apps, settings.server_connections, settings.client_connections)
         credentials = Credentials("credentials", settings.apps, child(self))
         certificates = Certificates("certificates", child(self))
@@ -57,7 +59,7 @@ class SelfHosted(pulumi.ComponentResource):
                 storage=storage,
                 archive=backups.ready,
                 source=prepared.postgres_source,
-                stack_id=credentials.stack_id,
+                stack_id=names.id,
                 certificates=certificates,
                 budget=budget,
                 port=credentials.port("direct", host.direct_port),

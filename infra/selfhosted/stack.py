@@ -17,6 +17,7 @@ class Names:
     """Everything of a stack is called `<project>-<stack>-<role>` and labelled with the first two."""
 
     prefix: str
+    id: pulumi.Input[str] = ""  # the stack's own, from its state; what carries it is created after it was claimed
 
     @classmethod
     def of(cls, settings: Settings) -> "Names":
@@ -43,6 +44,6 @@ def kept(name: str, value: pulumi.Input[Any], parent: pulumi.Resource, *, secret
     return stash.output
 
 
-def labelled(names: Mapping[str, str], kind: type[Any]) -> list[Any]:
+def labelled(names: Mapping[str, pulumi.Input[str]], kind: type[Any]) -> list[Any]:
     """Labels as the Docker provider's list of `kind` (ContainerLabelArgs and its like)."""
     return [kind(label=label, value=value) for label, value in sorted(names.items())]
