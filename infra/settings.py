@@ -4,6 +4,7 @@ The descriptions and defaults that a user sees are those of Pulumi.yaml; a test 
 """
 
 import difflib
+import ipaddress
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 import pulumi
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -21,12 +23,15 @@ from pydantic import (
 )
 
 from db import apps as known_apps
+from db import migrations
 from db import seeds as known_seeds
 from infra.errors import SettingsError
+from infra.selfhosted.budget import share_out
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 _SIZE = re.compile(r"(\d+)\s*(MB|GB|MiB|GiB)", re.IGNORECASE)
-_CRON = re.compile(r"[\d*/,\-]+( [\d*/,\-A-Za-z]+){4}")
+_CRON_FIELDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))  # minute, hour, day, month, weekday (0 and 7: Sunday)
+_CRON_ITEM = re.compile(r"(?:\*|(\d+)(?:-(\d+))?)(?:/([1-9]\d*))?")
 _SMALLEST_MEMORY = 256 * MIB  # below this a vector index build or two backups at once meet the OOM killer
 _DISPOSABLE = ("dev", "preview")
 
@@ -39,6 +44,26 @@ def size(text: object) -> int:
     return int(match[1]) * (GIB if match[2][0] in "gG" else MIB)
 
 
+def cron(text: str) -> str:
+    """Five fields of numbers, ranges, lists and steps. A schedule with a mistake would stop the backups' container."""
+    fields = text.split()
+    if len(fields) != len(_CRON_FIELDS):
+        raise ValueError("not five fields")
+    for field, (low, high) in zip(fields, _CRON_FIELDS, strict=True):
+        for item in field.split(","):
+            match = _CRON_ITEM.fullmatch(item)
+            if match is None:
+                raise ValueError(f"{item} is no part of a schedule")
+            first, last = int(match[1] or low), int(match[2] or match[1] or high)
+            if not low <= first <= last <= high:
+                raise ValueError(f"{item} is not within {low} to {high}")
+    return text
+
+
+def _ipv4(text: str) -> str:
+    return str(ipaddress.IPv4Address(text))
+
+
 def _decoded(value: object) -> object:
     """Lists and maps reach the program as JSON text."""
     return json.loads(value) if isinstance(value, str) else value
@@ -49,7 +74,7 @@ def _camel(name: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
-Cron = Annotated[str, Field(pattern=_CRON.pattern)]
+Cron = Annotated[str, AfterValidator(cron)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -66,7 +91,7 @@ class Settings(BaseModel):
     seeds: Annotated[tuple[str, ...], BeforeValidator(_decoded)] = ("base",)
     revisions: Annotated[Mapping[str, str], BeforeValidator(_decoded)] = Field(default_factory=dict)
     memory: Annotated[int, BeforeValidator(size), Field(ge=_SMALLEST_MEMORY)] = GIB
-    address: Annotated[str, Field(pattern=r"\d+(\.\d+){3}")] = "127.0.0.1"
+    address: Annotated[str, AfterValidator(_ipv4)] = "127.0.0.1"
     pooled_port: Port = 0
     direct_port: Port = 0
     client_connections: Annotated[int, Field(ge=10, le=5000)] = 2000
@@ -94,12 +119,18 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _fit_together(self) -> "Settings":
+        problems = []
         if self.environment == "production" and "demo" in self.seeds:
-            raise ValueError("pgstack:seeds contains demo: a production stack takes base only")
+            problems.append("pgstack:seeds contains demo: a production stack takes base only")
         if self.pooled_port and self.pooled_port == self.direct_port:
-            raise ValueError(f"pgstack:pooledPort and pgstack:directPort are both {self.pooled_port}: give two ports")
-        if strangers := set(self.revisions) - set(self.apps):
-            raise ValueError(f"pgstack:revisions names {', '.join(sorted(strangers))}: not among pgstack:apps")
+            problems.append(f"pgstack:pooledPort and pgstack:directPort are both {self.pooled_port}: give two ports")
+        try:
+            share_out(self.apps, self.server_connections, self.client_connections)
+        except ValueError as error:
+            problems.append(f"pgstack:serverConnections: {error}")
+        problems += [problem for app, held in self.revisions.items() if (problem := _misheld(app, held, self.apps))]
+        if problems:
+            raise ValueError("\n".join(problems))
         return self
 
     @property
@@ -123,6 +154,15 @@ class Settings(BaseModel):
         return parse(project, stack, given)
 
 
+def _misheld(app: str, held: str, apps: tuple[str, ...]) -> str | None:
+    if app not in apps:
+        return f"pgstack:revisions names {app}: not among pgstack:apps"
+    known = ["base", *(it.revision for it in migrations.revisions(app)), "head"]
+    if held not in known:
+        return f'pgstack:revisions holds {app} at "{held}": known are {", ".join(known)}'
+    return None
+
+
 _ALLOWED: Mapping[str, Callable[[], str]] = {
     "target": lambda: "give docker",
     "environment": lambda: "give dev, preview, staging or production",
@@ -135,7 +175,7 @@ _ALLOWED: Mapping[str, Callable[[], str]] = {
     "directPort": lambda: "give a port from 1 to 65535, or 0 to have one chosen",
     "clientConnections": lambda: "give a number from 10 to 5000",
     "serverConnections": lambda: "give a number from 10 to 50",
-    "slowQuery": lambda: "give milliseconds, 0 or more",
+    "slowQuery": lambda: "give whole milliseconds, 0 or more",
     "backupFull": lambda: 'give five cron fields such as "0 2 * * 0"',
     "backupDifferential": lambda: 'give five cron fields such as "0 2 * * 1-6"',
     "backupIncremental": lambda: 'give five cron fields such as "30 */4 * * *"',
@@ -157,7 +197,7 @@ def parse(project: str, stack: str, given: Mapping[str, Any]) -> Settings:
 def _problem(stack: str, values: Mapping[str, Any], detail: Any) -> str:
     key = str(detail["loc"][0]) if detail["loc"] else ""
     if not key:
-        return str(detail["ctx"]["error"])
+        return str(detail["ctx"]["error"])  # names its keys itself
     if detail["type"] == "extra_forbidden":
         close = difflib.get_close_matches(key, _ALLOWED, n=1)
         hint = f"did you mean pgstack:{close[0]}?" if close else f"known are {', '.join(_ALLOWED)}"
