@@ -1,7 +1,7 @@
 """A real PostgreSQL for these tests, and a fresh database of an app in it.
 
 PGSTACK_TEST_ADMIN (a superuser's conninfo) and PGSTACK_TEST_ADMIN_WITHOUT_VECTOR name servers that run already; without
-them containers of PGSTACK_TEST_POSTGRES_IMAGE are started and removed again.
+them containers of the images of a deployed stack are started and removed again.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from db.bootstrap import AppAccess, Bootstrapped, Login, bootstrap
+from tests.deployment import Stack
 
 _numbers = itertools.count(1)  # of databases, so that no two tests share one
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -117,6 +118,18 @@ def _container(*, without: str) -> Iterator[Server]:
 )
 def _await_answer(server: Server) -> None:
     server.connect().close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def images(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Name the images that a stack was deployed with, unless the environment names servers or images itself."""
+    with pytest.MonkeyPatch.context() as environment:
+        if not os.environ.keys() & {"PGSTACK_TEST_ADMIN", "PGSTACK_TEST_POSTGRES_IMAGE"}:
+            stack: Stack = request.getfixturevalue("stack")
+            for role in ("postgres", "pooler"):
+                image = stack.container(role).attrs["Config"]["Image"]
+                environment.setenv(f"PGSTACK_TEST_{role.upper()}_IMAGE", image)
+        yield
 
 
 @pytest.fixture(scope="session")
