@@ -24,13 +24,17 @@ PATIENCE = 15.0  # seconds over all attempts: outlasts a restart of the server o
 # What is wrong, by the words of libpq and of the server (failed connects carry no SQLSTATE), and the way out.
 # {host}, {port}, {user} and {database} are the URL's. A login that was refused stays refused.
 _REFUSED = (
-    (r"password authentication failed|SASL authentication failed", 'the password of "{user}" is wrong'),
+    (
+        r"password authentication failed|SASL authentication failed",
+        'the password of "{user}" is wrong, or there is no such login (the server does not tell which)',
+    ),
     (r"no password supplied|needs_password|password is missing", 'the URL gives no password for "{user}"'),
     (r'role "[^"]*" does not exist|no such user', 'the server has no login "{user}"'),
     (r'role "[^"]*" is not permitted to log in', '"{user}" may not log in'),
     (r'database "[^"]*" does not exist|no such database', 'the server has no database "{database}"'),
     (r"permission denied for database", '"{user}" may not connect to database "{database}"'),
     (r"no pg_hba.conf entry", 'the server lets no "{user}" into "{database}" from here, or not without TLS'),
+    (r"SSL required|TLS required", "the server demands TLS: add sslmode=verify-full to the URL"),
     (r"server does not support SSL", "the server offers no TLS, but the URL demands it"),
     (r"root certificate file", "the CA's file is missing: set PGSSLROOTCERT to it"),
     (r"certificate verify failed", "the server's certificate is not signed by the CA at hand: check PGSSLROOTCERT"),
@@ -55,7 +59,8 @@ _UNREACHABLE = (
 def explain(error: psycopg.Error, url: DatabaseURL) -> ConnectError:
     """What a failed connect means, as one line without a password."""
     said = " ".join(str(error).split())
-    reason = re.sub(r"^.*?failed: (?:FATAL: )?", "", said) if "failed: " in said else said
+    reason = re.sub(r"^.*failed: (?:FATAL: )?", "", said)
+    reason = re.sub(r" (?:Either provide|Is the server running) .*", "", reason)  # libpq's advice; ours is better
     if url.password:
         reason = reason.replace(url.password, "***")
     for kind, patterns in ((LoginError, _REFUSED), (UnreachableError, _UNREACHABLE)):

@@ -150,7 +150,7 @@ def by_itself(url: str) -> None:
     [
         (":app%20of%20a%20test@", ":se%40cret@", LoginError, 'the password of "maps_app_1" is wrong'),
         (":app%20of%20a%20test@", "@", LoginError, 'the URL gives no password for "maps_app_1"'),
-        ("//maps_app_1", "//nobody", LoginError, 'the password of "nobody" is wrong'),
+        ("//maps_app_1", "//nobody", LoginError, 'the password of "nobody" is wrong, or there is no such login'),
         ("/test_", "/nix_", LoginError, 'the server has no database "nix_'),
         ("@127.0.0.1:", "@nowhere.invalid:", UnreachableError, 'the host "nowhere.invalid" does not resolve'),
         ("@127.0.0.1:", "@127.0.0.1:1", UnreachableError, "nothing listens at 127.0.0.1:1"),
