@@ -1,62 +1,24 @@
 """The repository: a full backup, every WAL segment since, encrypted; its schedule and retention follow the settings."""
 
 import datetime
-import json
 import re
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import tenacity
 
 from tests.deployment import Stack
+from tests.stack.repository import REPOSITORY, archived, files, info, number, pgbackrest
 
-REPOSITORY = "/var/lib/pgbackrest"
-ARCHIVE = f"{REPOSITORY}/archive/main/16-1"
 _BEHIND_AT_MOST = 75  # seconds: archive_timeout is 60, the rest is for the push
 _ZSTD = b"\x28\xb5\x2f\xfd"  # RFC 8878, 3.1.1: a frame's first bytes
 _SALTED = b"Salted__"  # how openssl, and pgBackRest, begin an encrypted file
 
 
-def pgbackrest(stack: Stack, *command: str) -> str:
-    return stack.execute("backup", "pgbackrest", "--stanza=main", "--log-level-console=error", *command)
-
-
-def info(stack: Stack) -> dict[str, Any]:
-    """The stanza as `pgbackrest info` describes it."""
-    (stanza,) = json.loads(pgbackrest(stack, "--output=json", "info"))
-    assert isinstance(stanza, dict)
-    return stanza
-
-
-def archived(stack: Stack) -> dict[str, float]:
-    """When (seconds since the epoch) each WAL segment came to the repository, oldest first."""
-    listed = stack.execute("backup", "find", ARCHIVE, "-type", "f", "-printf", "%f %T@\n")
-    found = [re.fullmatch(r"([0-9A-F]{24})-[0-9a-f]{40}\.zst (\S+)", line) for line in listed.splitlines()]
-    return {match[1]: float(match[2]) for match in sorted(filter(None, found), key=lambda match: match[1])}
-
-
-def number(segment: str) -> int:
-    """The position of a 16 MB segment in its timeline, from its name (PostgreSQL manual, 30.6)."""
-    return int(segment[8:16], 16) * 256 + int(segment[16:], 16)
-
-
-def files_of(stack: Stack) -> dict[str, bytes]:
-    """The contents of every file in the repository; small, because the cluster is."""
-    paths = stack.execute("backup", "find", REPOSITORY, "-type", "f").splitlines()
-    container, contents = stack.container("backup"), {}
-    for path in paths:
-        code, output = container.exec_run(["cat", path])
-        assert isinstance(output, bytes)
-        if code == 0:  # it may have expired meanwhile
-            contents[path.removeprefix(f"{REPOSITORY}/")] = output
-    return contents
-
-
 @pytest.fixture(scope="module", autouse=True)
 def written(stack: Stack) -> Iterator[tuple[str, datetime.datetime]]:
-    """A row written before the other tests, while an idle server archives it: its WAL segment, and when it was written."""
+    """A row of before the other tests, archived while they run: its WAL segment, and when it was written."""
     with stack.connect("maps_pooled_url") as connection:
         connection.execute("INSERT INTO users (id, email, name) VALUES ('backed-up', 'b@example.org', 'B')")
     segment, now = stack.admin_sql("SELECT pg_walfile_name(pg_current_wal_insert_lsn()), clock_timestamp()").split("|")
@@ -88,7 +50,7 @@ def test_pgbackrest_verifies_every_file_and_segment(stack: Stack) -> None:
 
 def test_every_file_is_encrypted_and_none_shows_what_the_databases_hold(stack: Stack) -> None:
     assert info(stack)["cipher"] == "aes-256-cbc"
-    contents = files_of(stack)
+    contents = files(stack)
     assert any("/bundle/" in path for path in contents)
     for path, data in contents.items():
         # a bundle's parts are encrypted without the mark; compressed plaintext would be one frame after another
@@ -112,8 +74,8 @@ def test_the_server_holds_neither_the_repository_nor_its_key(stack: Stack) -> No
 def test_another_schedule_and_retention_take_effect_by_a_reload(stack: Stack) -> None:
     roles = ("postgres", "pooler", "backup")
     before = {role: stack.container(role).id for role in roles}
-    files = ("/etc/pgstack/crontab", "/etc/pgstack/pgbackrest.conf")
-    old_crontab, old_conf = (stack.execute("backup", "cat", path) for path in files)
+    paths = ("/etc/pgstack/crontab", "/etc/pgstack/pgbackrest.conf")
+    old_crontab, old_conf = (stack.execute("backup", "cat", path) for path in paths)
     assert old_crontab.splitlines() == [
         "0 2 * * 0 pgbackrest --stanza=main backup --type=full",
         "0 2 * * 1-6 pgbackrest --stanza=main backup --type=diff",
@@ -123,14 +85,14 @@ def test_another_schedule_and_retention_take_effect_by_a_reload(stack: Stack) ->
     try:
         with stack.configured(backupFull="15 3 * * 6", keepFull="5", keepDifferential="9"):
             stack.up()
-        assert stack.execute("backup", "cat", files[0]) == old_crontab.replace("0 2 * * 0", "15 3 * * 6")
-        conf = stack.execute("backup", "cat", files[1])
+        assert stack.execute("backup", "cat", paths[0]) == old_crontab.replace("0 2 * * 0", "15 3 * * 6")
+        conf = stack.execute("backup", "cat", paths[1])
         assert {"repo1-retention-full=5", "repo1-retention-diff=9"} <= set(conf.splitlines())
         until_read(stack, since)
         assert {role: stack.container(role).id for role in roles} == before
     finally:
         stack.up()
-    assert [stack.execute("backup", "cat", path) for path in files] == [old_crontab, old_conf]
+    assert [stack.execute("backup", "cat", path) for path in paths] == [old_crontab, old_conf]
 
 
 @tenacity.retry(stop=tenacity.stop_after_delay(10), wait=tenacity.wait_fixed(0.2), reraise=True)
