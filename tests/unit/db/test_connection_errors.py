@@ -1,6 +1,6 @@
 """What libpq, PostgreSQL and PgBouncer say about a failed connect, and what we make of it.
 
-The texts are those of libpq 18, PostgreSQL 16, PgBouncer 1.24 and Neon's proxy; tests/db provokes some of them for real.
+The texts are those of libpq 18, PostgreSQL 16, PgBouncer 1.24 and Neon's proxy; tests/db provokes some for real.
 """
 
 import psycopg
@@ -21,7 +21,7 @@ AT = 'connection failed: connection to server at "10.0.0.1", port 5432 failed: '
             'root certificate file "/x/root.crt" does not exist\nEither provide the file, use the system\'s trusted'
             " roots with sslrootcert=system, or change sslmode to disable server certificate verification.",
             LoginError,
-            'the CA\'s file is missing: set PGSSLROOTCERT to it (said: root certificate file "/x/root.crt" does not exist)',
+            'set PGSSLROOTCERT to it (said: root certificate file "/x/root.crt" does not exist)',
         ),
         ("SSL error: certificate verify failed", LoginError, "is not signed by the CA at hand: check PGSSLROOTCERT"),
         (
