@@ -33,7 +33,7 @@ def locks(stack: str, environ: Mapping[str, str]) -> list[Lock]:
     backend = environ.get("PULUMI_BACKEND_URL", "")
     if not backend.startswith("file://"):
         return []
-    root = Path(backend.removeprefix("file://")).expanduser()
+    root = Path(backend.removeprefix("file://").partition("?")[0]).expanduser()
     folder = root / ".pulumi" / "locks" / "organization" / PROJECT / stack
     return [lock for path in sorted(folder.glob("*.json")) if (lock := read(path))]
 

@@ -11,6 +11,10 @@ from tools import docker_plugin, engine, pulumi_cli
 from tools.errors import ToolError
 from tools.places import Places
 
+# Beside each file Pulumi's library writes a second one of metadata, not atomically: whoever reads meanwhile, or after
+# a kill just then, gets "failed to load checkpoint: EOF" (gocloud.dev/blob/fileblob, setAttrs). Nothing reads it.
+_ATOMIC = "metadata=skip"
+
 
 def environment(repo: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """The variables to set on top of `environ`; what the user chose there stays, and no process is started.
@@ -25,7 +29,7 @@ def environment(repo: Path, environ: Mapping[str, str]) -> dict[str, str]:
     variables = {
         "PATH": os.pathsep.join([*folders, *others]),
         "PGSTACK_TOOLS": str(places.tools),
-        "PULUMI_BACKEND_URL": environ.get("PULUMI_BACKEND_URL") or f"file://{places.state}",
+        "PULUMI_BACKEND_URL": environ.get("PULUMI_BACKEND_URL") or f"file://{places.state}?{_ATOMIC}",
         "PULUMI_SKIP_UPDATE_CHECK": environ.get("PULUMI_SKIP_UPDATE_CHECK") or "1",
     }
     # an empty PULUMI_CONFIG_PASSPHRASE is a passphrase too

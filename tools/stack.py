@@ -51,7 +51,7 @@ def _look(places: Places, name: str, variables: Mapping[str, str]) -> tuple[bool
     """Whether the stack exists and whether an update holds its lock; in the default backend this is two files."""
     backend = variables["PULUMI_BACKEND_URL"]
     if backend.startswith("file://"):
-        folder = Path(backend.removeprefix("file://").replace("~", str(places.home), 1)) / ".pulumi"
+        folder = Path(backend.removeprefix("file://").partition("?")[0].replace("~", str(places.home), 1)) / ".pulumi"
         locks = folder / "locks/organization" / PROJECT / name
         return (folder / "stacks" / PROJECT / f"{name}.json").exists(), locks.is_dir() and any(locks.iterdir())
     done = subprocess.run(

@@ -25,7 +25,7 @@ def test_a_bare_shell_gets_everything_that_plain_pulumi_needs(places: Places) ->
     assert shell.environment(places.repo, places.environ) == {
         "PATH": f"{places.repo}/.venv/bin:{places.tools}/bin:/usr/bin:/bin",
         "PGSTACK_TOOLS": str(places.tools),
-        "PULUMI_BACKEND_URL": f"file://{state}",
+        "PULUMI_BACKEND_URL": f"file://{state}?metadata=skip",
         "PULUMI_CONFIG_PASSPHRASE_FILE": f"{state}/passphrase",
         "PULUMI_SKIP_UPDATE_CHECK": "1",
         "PULUMI_HOME": f"{places.tools}/pulumi",
@@ -70,7 +70,7 @@ def test_tools_of_an_older_version_leave_the_path(places: Places) -> None:
 def test_state_and_cache_move_where_the_user_says(repo: Path, tmp_path: Path) -> None:
     environ = {"HOME": "/nowhere", "PGSTACK_STATE": str(tmp_path / "s"), "XDG_CACHE_HOME": str(tmp_path / "c")}
     found = shell.environment(repo, environ)
-    assert found["PULUMI_BACKEND_URL"] == f"file://{tmp_path}/s"
+    assert found["PULUMI_BACKEND_URL"] == f"file://{tmp_path}/s?metadata=skip"
     assert found["PGSTACK_TOOLS"].startswith(f"{tmp_path}/c/pgstack/")
 
 
