@@ -6,6 +6,7 @@ provider uses: `DOCKER_HOST`, else the default socket.
 
 import asyncio
 import io
+import os
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ class Engine:
             client.ping()
         except DockerException as error:
             raise EngineError(
-                f"no Docker Engine answers ({_first_line(error)}): start it (`make tools` does), "
+                f"no Docker Engine answers at {_host()} ({_reason(error)}): start it (`make tools` does), "
                 "or point DOCKER_HOST at one"
             ) from error
         return cls(client)
@@ -44,6 +45,11 @@ class Engine:
         """The names of the volumes that are called and labelled as `stack`'s."""
         found = self.client.volumes.list(filters={"label": f"pgstack.stack={stack}"})
         return sorted(str(volume.name) for volume in found)
+
+    @property
+    def local(self) -> bool:
+        """Whether it runs on this machine, so that its folders can be looked at."""
+        return _host().startswith("unix://")
 
     def container(self, name: str) -> Container | None:
         """The container of that name, running or not."""
@@ -119,5 +125,20 @@ def _entry(path: str, kind: bytes, mode: int) -> tarfile.TarInfo:
     return entry
 
 
-def _first_line(error: Exception) -> str:
+def _host() -> str:
+    """Where docker.from_env looks for the engine."""
+    return os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+
+
+def _reason(error: BaseException) -> str:
+    """What the operating system said, below the layers of the HTTP client; else the error's first line."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return _first_line(error)
+
+
+def _first_line(error: BaseException) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

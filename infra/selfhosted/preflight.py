@@ -45,7 +45,7 @@ def survey(settings: Settings) -> Host:
 def check_room(engine: Engine) -> None:
     """Raises DeploymentError if the disk under the Docker host's volumes is nearly full (local engines only)."""
     root = Path(str(engine.client.info()["DockerRootDir"]))
-    if not root.is_dir():  # a remote engine, or one in a virtual machine: its disk can't be seen from here
+    if not engine.local or not root.is_dir():  # on another host or in a virtual machine, whose disk can't be seen
         return
     free = shutil.disk_usage(root).free
     if free < _ROOM:
@@ -58,7 +58,9 @@ def check_room(engine: Engine) -> None:
 def check_port(engine: Engine, container: str, key: str, address: str, port: int) -> None:
     """Raises DeploymentError if somebody else listens on a port that `container` is to publish."""
     existing = engine.container(container)
-    if existing is not None and _publishes(existing.attrs, port):
+    if existing is not None and existing.status == "running" and _publishes(existing.attrs, port):
+        return
+    if not engine.local:  # its ports are another machine's
         return
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
