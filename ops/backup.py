@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import re
 import time
@@ -80,33 +79,28 @@ def list_(
     """
     found = Stack.read(stack)
     from ops.engine import Engine  # noqa: PLC0415 - slow imports come after what fails fast
-    from ops.readings.repository import TYPES, repository  # noqa: PLC0415
+    from ops.readings.repository import repository  # noqa: PLC0415
     from ops.words import ago, size, span  # noqa: PLC0415
 
     there = repository(Engine.connect(found.pulumi.environ), found.container("backup"))
     if as_json:
         print(json.dumps([asdict(it) for it in there.backups], indent=2))
         return
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column in ("label", "type", "taken (UTC)", "age", "took", "database", "stored", "WAL"):
-        table.add_column(column, overflow="fold")
-    for it in there.backups:
-        taken = datetime.datetime.fromtimestamp(it.stop, datetime.UTC)
-        wal = it.wal_start if it.wal_start == it.wal_stop else f"{it.wal_start}-{it.wal_stop[-8:]}"
-        table.add_row(
+    from ops import tables  # noqa: PLC0415
+
+    rows = [
+        (
             it.label,
-            TYPES[it.type],
-            f"{taken:%Y-%m-%d %H:%M:%S}",
+            it.type,
             ago(time.time() - it.stop),
             span(it.stop - it.start),
             size(it.size),
             size(it.stored),
-            wal,
         )
-    Console(highlight=False).print(table)
+        for it in there.backups
+    ]
+    tables.show(Console(highlight=False), ("label", "type", "taken", "took", "database", "stored"), rows)
     if not there.sound:
         raise OpsError(f"pgBackRest says of the repository: {there.message}")

@@ -2,7 +2,6 @@
 
 FAILED = 1  # what was asked for did not succeed, or something is wrong with the stack
 UNKNOWN = 2  # can't tell: no tools, no such stack, no engine; click's own code for wrong usage is the same
-INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
 
 class OpsError(Exception):

@@ -1,72 +1,36 @@
-"""`pgstack`: what one does with a deployed stack. The verbs are one file each; here they are only gathered."""
+"""The entry point of `pgstack`: errors are one line, exit codes mean something, and no traceback is ever shown."""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
 
-import typer
-
-from db.errors import DbError
-from ops.backup import backup
-from ops.env import env
-from ops.errors import FAILED, INTERRUPTED, OpsError
-from ops.keys import keys
-from ops.logs import logs
-from ops.migrate import migrate
-from ops.power import start, stop
-from ops.psql import psql
-from ops.recover import recover
-from ops.reset import reset
-from ops.seed import seed
-from ops.status import status
-
-_EPILOG = """\
-Exit codes: 0 done, and the stack is well; 1 it failed, or something is wrong; 2 can't tell (no tools, no such stack,
-no engine) or wrong usage; 130 interrupted.
-"""
-
-app = typer.Typer(
-    name="pgstack",
-    help="Work with a deployed stack: look at it, connect to it, migrate it, back it up.",
-    epilog=_EPILOG,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,  # a traceback with local variables would show passwords
-    rich_markup_mode=None,
-)
-
-
-@app.callback()
-def _every_verb(
-    stack: Annotated[  # the verbs' own option reads it (ops.stack)
-        str | None, typer.Option("--stack", "-s", metavar="NAME", help="Which stack; every verb takes it too.")
-    ] = None,
-) -> None:
-    pass
-
-
-for verb in (status, env, psql, logs, start, stop, reset, seed, recover):
-    app.command()(verb)
-app.add_typer(migrate)
-app.add_typer(backup)
-app.add_typer(keys)
+INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
 
 def main() -> None:
-    """The entry point. Errors are one line on standard error, Ctrl-C is 130, and neither shows a traceback."""
+    """Run the verb that the command line names."""
     try:
-        app()
-    except (OpsError, DbError) as error:
-        code = error.code if isinstance(error, OpsError) else FAILED
-        print(f"pgstack: {error}", file=sys.stderr)
-        sys.exit(code)
+        _run()
     except KeyboardInterrupt:
         print("pgstack: interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # `pgstack logs | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(FAILED)
+        sys.exit(1)
+
+
+def _run() -> None:
+    # loaded here, because Ctrl-C may come while they load
+    from db.errors import DbError  # noqa: PLC0415
+    from ops.errors import FAILED, OpsError  # noqa: PLC0415
+    from ops.verbs import app  # noqa: PLC0415
+
+    try:
+        app()
+    except (OpsError, DbError) as error:
+        print(f"pgstack: {error}", file=sys.stderr)
+        sys.exit(error.code if isinstance(error, OpsError) else FAILED)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
 from collections.abc import Sequence
@@ -154,11 +156,10 @@ def revision(
     """
     from db.migrations import runner  # noqa: PLC0415 - loads SQLAlchemy
 
-    if autogenerate:
-        found = Stack.read(stack)
-        path = runner.new(app, message, url=found.url(app, "direct"), ca_file=found.ca_file())
-    else:
-        path = runner.new(app, message)
+    found = Stack.read(stack) if autogenerate else None
+    url, ca_file = (found.url(app, "direct"), found.ca_file()) if found else (None, None)
+    with contextlib.redirect_stdout(io.StringIO()):  # Alembic tells the same with a longer path
+        path = runner.new(app, message, url=url, ca_file=ca_file)
     print(f"{path.relative_to(REPO)}: fill in Purpose and Rollback, then `pgstack migrate plan {app}`")
 
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -70,6 +71,7 @@ class Pulumi:
 
     def run(self, *arguments: str, stack: str) -> None:
         """Run it in front of the user. Raises PulumiError with its exit code; it has said why itself."""
+        sys.stdout.flush()  # what was said before stands before what Pulumi says
         interrupted = False
         try:
             process = subprocess.Popen(["pulumi", *arguments, *_select(stack)], cwd=REPO, env=dict(self.environ))

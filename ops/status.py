@@ -110,15 +110,9 @@ def show(console: Console, stack: Stack, read: Survey, verdict: Verdict) -> None
 
 
 def _table(console: Console, *columns: str, rows: Sequence[tuple[str, ...]]) -> None:
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from ops import tables  # noqa: PLC0415 - loads rich
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+    tables.show(console, columns, rows)
     console.print()
 
 

@@ -80,7 +80,7 @@ def _revisions(comparison: Comparison, stack: str) -> Iterator[str]:
     app = comparison.app
     if comparison.pending:
         names = ", ".join(it.revision for it in comparison.pending)
-        yield f"{app}: pending: {names}: `pgstack migrate up -s {stack}` applies"
+        yield f"{app}: pending {names}: `pgstack migrate up -s {stack}` applies what is pending"
     yield from (f"{app}: {line}" for line in comparison.differences)
 
 

@@ -1,0 +1,49 @@
+"""All verbs of `pgstack`, gathered; each is one file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ops.backup import backup
+from ops.env import env
+from ops.keys import keys
+from ops.logs import logs
+from ops.migrate import migrate
+from ops.power import start, stop
+from ops.psql import psql
+from ops.recover import recover
+from ops.reset import reset
+from ops.seed import seed
+from ops.status import status
+
+_EPILOG = """\
+Exit codes: 0 done, and the stack is well; 1 it failed, or something is wrong; 2 can't tell (no tools, no such stack,
+no engine) or wrong usage; 130 interrupted.
+"""
+
+app = typer.Typer(
+    name="pgstack",
+    help="Work with a deployed stack: look at it, connect to it, migrate it, back it up.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # a traceback with local variables would show passwords
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def _every_verb(
+    stack: Annotated[  # the verbs' own option reads it (ops.stack)
+        str | None, typer.Option("--stack", "-s", metavar="NAME", help="Which stack; every verb takes it too.")
+    ] = None,
+) -> None:
+    pass
+
+
+for verb in (status, env, psql, logs, start, stop, reset, seed, recover):
+    app.command()(verb)
+app.add_typer(migrate)
+app.add_typer(backup)
+app.add_typer(keys)
