@@ -31,8 +31,8 @@ class Engine:
             return cls(docker.from_env(environment=dict(environ), timeout=_TIMEOUT, max_pool_size=20))
         except DockerException as error:
             raise UnknownError(
-                f"no Docker Engine answers ({first_line(error)}): start it (`make tools` does), "
-                "or point DOCKER_HOST at one"
+                f"no Docker Engine answers at {environ.get('DOCKER_HOST') or 'the default socket'}: "
+                "start it (`make tools` does), or point DOCKER_HOST at one"
             ) from error
 
     def container(self, name: str) -> Container | None:

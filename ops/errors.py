@@ -16,8 +16,12 @@ class UnknownError(OpsError):
     code = UNKNOWN
 
 
-class PulumiError(OpsError):
-    """The Pulumi CLI ended with an error."""
+class NoSuchStackError(UnknownError):
+    """The state knows no stack of that name."""
+
+
+class PulumiError(UnknownError):
+    """The Pulumi CLI could not answer."""
 
 
 class EngineError(OpsError):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from ops.errors import OpsError, PulumiError, UnknownError
+from ops.errors import NoSuchStackError, OpsError, PulumiError, UnknownError
 
 REPO = Path(__file__).resolve().parents[1]
 PROJECT = "pgstack"  # Pulumi.yaml
@@ -70,7 +70,7 @@ class Pulumi:
         return self.answer(self.start(*arguments, *_select(stack)), stack)
 
     def run(self, *arguments: str, stack: str) -> None:
-        """Run it in front of the user. Raises PulumiError with its exit code; it has said why itself."""
+        """Run it in front of the user. Raises OpsError if it fails; it has said why itself."""
         sys.stdout.flush()  # what was said before stands before what Pulumi says
         interrupted = False
         try:
@@ -85,7 +85,7 @@ class Pulumi:
         if interrupted:
             raise KeyboardInterrupt
         if process.returncode:
-            raise PulumiError(f"`pulumi {' '.join(arguments)}` ended with {process.returncode}: it says why above")
+            raise OpsError(f"`pulumi {' '.join(arguments)}` ended with {process.returncode}: it says why above")
 
     def stacks(self) -> list[str]:
         """Names of the stacks there are."""
@@ -94,8 +94,8 @@ class Pulumi:
 
     def _failure(self, said: str, stack: str) -> OpsError:
         said = said.strip()
-        if "no stack named" in said:
-            return self._no_such_stack(stack)
+        if "no stack named" in said or "unable to open state directory" in said:
+            return self._no_such_stack(said, stack)
         if "passphrase" in said:
             return UnknownError(
                 f"the passphrase does not open stack {stack}: PULUMI_CONFIG_PASSPHRASE or the file that "
@@ -106,14 +106,12 @@ class Pulumi:
         errors = [line.removeprefix("error: ") for line in said.splitlines() if line.startswith("error: ")]
         return PulumiError(f"Pulumi: {(errors or lines or ['it failed and said nothing'])[0]}")
 
-    def _no_such_stack(self, stack: str) -> UnknownError:
+    def _no_such_stack(self, said: str, stack: str) -> NoSuchStackError:
         known: list[str] = []
         with contextlib.suppress(OpsError):
-            known = self.stacks()
+            known = self.stacks() if "no stack named" in said else []
         there = f"there are {', '.join(known)}" if known else "there is none yet"
-        return UnknownError(
-            f'no stack is called "{stack}": {there} (`make up` makes dev, `pulumi stack init {stack}` this one)'
-        )
+        return NoSuchStackError(f'no stack is called "{stack}": {there} (`make up STACK={stack}` makes this one)')
 
 
 def short(name: str) -> str:

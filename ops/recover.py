@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ops.errors import OpsError, UnknownError
+from ops.errors import NoSuchStackError, OpsError
 from ops.locks import locks
 from ops.pulumi import PROJECT, Pulumi
 from ops.stack import StackOption, resolve
@@ -84,9 +84,7 @@ def sweep(pulumi: Pulumi, stack: str, engine: Engine) -> list[str]:
 
     try:
         known = Known.of(json.loads(pulumi.ask("stack", "export", stack=stack)))
-    except UnknownError as error:
-        if "no stack is called" not in str(error):
-            raise
+    except NoSuchStackError:
         return []  # without a state there is nothing to compare with: another state's stack may have the same name
     label: dict[str, str | list[str] | bool] = {"label": f"{LABEL}={PROJECT}-{stack}"}
     done, in_use = [], set[str]()

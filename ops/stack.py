@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ops.errors import PulumiError, UnknownError
+from ops.errors import NoSuchStackError, PulumiError, UnknownError
 from ops.files import write
 from ops.pulumi import PROJECT, Pulumi, short
 
@@ -54,22 +55,21 @@ class Stack:
         """The stack to work on and its outputs. Raises UnknownError: no such stack, or one not deployed yet."""
         pulumi = Pulumi.prepared()
         ask = ("stack", "output", "--json", "--show-secrets")
-        name = named(chosen, pulumi.environ)
+        name, text = named(chosen, pulumi.environ), ""
         if name is None:
             # both questions at once: each costs a quarter of a second
-            which, what = pulumi.start("stack", "--show-name"), pulumi.start(*ask)
-            try:
-                name = short(pulumi.answer(which).strip())
-                text = pulumi.answer(what, name)
-            except PulumiError:  # none is selected
-                what.communicate()
-                name = DEFAULT
-                text = pulumi.ask(*ask, stack=name)
-        else:
+            asked, answer = pulumi.start("stack", "--show-name"), pulumi.start(*ask)
+            name = _selected(pulumi, asked)
+            if name:
+                text = pulumi.answer(answer, name)
+            else:
+                answer.communicate()
+        if not text:
+            name = name or DEFAULT
             text = pulumi.ask(*ask, stack=name)
         outputs: dict[str, Any] = json.loads(text)
         if "apps" not in outputs:
-            raise UnknownError(f"stack {name} is not deployed yet: `pulumi up -s {name}` (for dev: `make up`) does it")
+            raise UnknownError(f"stack {name} is not deployed yet: `make up STACK={name}` does it")
         return cls(name, pulumi, outputs)
 
     @property
@@ -137,7 +137,12 @@ def resolve(chosen: str | None, pulumi: Pulumi) -> str:
     """The same choice for verbs that work on a stack that may not be deployed."""
     if name := named(chosen, pulumi.environ):
         return name
+    return _selected(pulumi, pulumi.start("stack", "--show-name")) or DEFAULT
+
+
+def _selected(pulumi: Pulumi, asked: subprocess.Popen[str]) -> str | None:
+    """The answer to `pulumi stack --show-name`; None if no stack is selected."""
     try:
-        return short(pulumi.ask("stack", "--show-name").strip())
-    except PulumiError:
-        return DEFAULT
+        return short(pulumi.answer(asked).strip())
+    except (PulumiError, NoSuchStackError):
+        return None
