@@ -4,6 +4,7 @@ import sys
 
 import pulumi
 
+from db.errors import DbError
 from infra.errors import DeploymentError
 from infra.platform import Platform
 from infra.schema import Schema
@@ -33,6 +34,6 @@ try:
     platform = deploy(settings)
     Schema("schema", settings, platform)
     export(settings, platform)
-except DeploymentError as error:
+except (DeploymentError, DbError) as error:
     pulumi.log.error(str(error))
     sys.exit(ALREADY_SHOWN)

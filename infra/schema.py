@@ -58,16 +58,23 @@ class Schema(pulumi.ComponentResource):
 
 
 def content(app: str, settings: Settings) -> dict[str, Any]:
-    """What an application's database is to contain: the target revision, and the checksums on the way there."""
+    """What an application's database is to contain: the target revision, and the checksums on the way there.
+
+    A database that is held at an older revision is not seeded: seeds are rows of the newest tables. Raises
+    RevisionError for a target or a file that is wrong.
+    """
+    target = settings.revisions.get(app, "head")
+    reached = migrations.reached(app, target)
+    newest = reached == migrations.revisions(app)
     return {
-        "target": settings.revisions.get(app, "head"),
-        "revisions": {it.revision: it.checksum for it in migrations.revisions(app)},
-        "seeds": dict(seeds.checksums(app, settings.seeds)),
+        "target": target,
+        "revisions": {it.revision: it.checksum for it in reached},
+        "seeds": dict(seeds.checksums(app, settings.seeds)) if newest else {},
     }
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """One line for each revision and seed set of `after` that `before` does not have."""
+    """One line for each revision and seed set in which `after` differs from `before`."""
     lines = []
     for app, wanted in after.items():
         had = before.get(app) or {"target": "head", "revisions": {}, "seeds": {}}
@@ -80,7 +87,8 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
             for revision, checksum in wanted["revisions"].items()
             if known.get(revision, checksum) != checksum
         ]
-        lines += [f"{app}: migration {revision} is gone" for revision in known if revision not in wanted["revisions"]]
+        fate = "is gone" if wanted["target"] == "head" else "will be undone"
+        lines += [f"{app}: migration {revision} {fate}" for revision in known if revision not in wanted["revisions"]]
         lines += [
             f"{app}: seed set {seed} is pending"
             for seed, checksum in wanted["seeds"].items()
@@ -105,4 +113,5 @@ def _bring_up_to_date(settings: Settings, app: str, url: str, ca_file: Path) -> 
         migrations.downgrade(app, url, ca_file=ca_file, target=target, report=pulumi.log.info)
     else:
         migrations.upgrade(app, url, ca_file=ca_file, target=target, report=pulumi.log.info)
-    seeds.seed(app, url, settings.seeds, ca_file=ca_file, report=pulumi.log.info, environment=settings.environment)
+    sets = tuple(content(app, settings)["seeds"])
+    seeds.seed(app, url, sets, ca_file=ca_file, report=pulumi.log.info, environment=settings.environment)

@@ -1,19 +1,19 @@
 """Migrations of the applications: what there is (`revisions`), what is pending (`plan`), and applying it.
 
-`revisions` reads files only; the others load SQLAlchemy and Alembic when they are called.
+`revisions` and `reached` read files only; the others load SQLAlchemy and Alembic when they are called.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from db.migrations.revisions import HOME, Revision, revisions
+from db.migrations.revisions import HOME, Revision, reached, revisions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["HOME", "Revision", "current", "downgrade", "plan", "revisions", "upgrade"]
+__all__ = ["HOME", "Revision", "current", "downgrade", "plan", "reached", "revisions", "upgrade"]
 
 
 def upgrade(

@@ -64,6 +64,19 @@ def revisions(app: str, *, home: Path = HOME) -> tuple[Revision, ...]:
     return _line(found)
 
 
+def reached(app: str, target: str = "head", *, home: Path = HOME) -> tuple[Revision, ...]:
+    """The revisions that stand in a database at `target` (a revision, "head" or "base"), base first.
+
+    Raises RevisionError where there is no such revision, and what `revisions` raises.
+    """
+    files = revisions(app, home=home)
+    names = [file.revision for file in files]
+    if target not in ("head", "base", *names):
+        raise RevisionError(f'{app} has no revision "{target}": there are {", ".join(names)}, head and base')
+    end = len(names) if target == "head" else 0 if target == "base" else names.index(target) + 1
+    return files[:end]
+
+
 def checksum(text: str) -> str:
     """SHA-256 in hex of `text` with CRLF and CR read as LF: Git may have changed them on checkout."""
     return hashlib.sha256(text.replace("\r\n", "\n").replace("\r", "\n").encode()).hexdigest()

@@ -15,7 +15,7 @@ from alembic.util import CommandError
 from db import apps, connections
 from db.errors import RevisionError
 from db.migrations import history
-from db.migrations.revisions import HOME, Revision, folder, revisions
+from db.migrations.revisions import HOME, Revision, folder, reached, revisions
 from db.migrations.session import Job
 from db.urls import DatabaseURL
 
@@ -26,7 +26,7 @@ def upgrade(
     app: str, url: str, *, ca_file: str | Path | None, target: str, report: Callable[[str], None], home: Path
 ) -> tuple[str, ...]:
     """See db.migrations.upgrade."""
-    _known(app, target, home)
+    reached(app, target, home=home)
     job = Job(app, DatabaseURL.parse(url), ca_file, report, home)
     return _run(job, lambda config: alembic.command.upgrade(config, target))
 
@@ -36,7 +36,7 @@ def downgrade(
 ) -> tuple[str, ...]:
     """See db.migrations.downgrade."""
     if not re.fullmatch(r"-\d+", target):
-        _known(app, target, home)
+        reached(app, target, home=home)
     job = Job(app, DatabaseURL.parse(url), ca_file, report, home)
     return _run(job, lambda config: alembic.command.downgrade(config, target))
 
@@ -50,15 +50,13 @@ def current(app: str, url: str, *, ca_file: str | Path | None) -> str | None:
 
 def plan(app: str, url: str, *, ca_file: str | Path | None, target: str, home: Path) -> tuple[Revision, ...]:
     """See db.migrations.plan."""
-    _known(app, target, home)
-    files = revisions(app, home=home)
+    files, wanted = revisions(app, home=home), reached(app, target, home=home)
     with closing(connections.connect(DatabaseURL.parse(url), ca_file=ca_file)) as connection:
         history.compare(connection, app, files)
         at = history.current(connection, app)
     names = [file.revision for file in files]
     start = names.index(at) + 1 if at is not None else 0
-    end = len(names) if target == "head" else 0 if target == "base" else names.index(target) + 1
-    return files[start:end]
+    return wanted[start:]
 
 
 def new(
@@ -74,12 +72,6 @@ def new(
     config = _config(app, home, job)
     alembic.command.revision(config, message, rev_id=name, autogenerate=url is not None)
     return folder(app, home) / f"{name}.py"
-
-
-def _known(app: str, target: str, home: Path) -> None:
-    names = [file.revision for file in revisions(app, home=home)]
-    if target not in ("head", "base", *names):
-        raise RevisionError(f'{app} has no revision "{target}": there are {", ".join(names)}, head and base')
 
 
 def _config(app: str, home: Path, job: Job | None) -> alembic.config.Config:
