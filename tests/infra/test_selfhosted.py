@@ -1,0 +1,100 @@
+"""What target docker declares, read off Pulumi's own registrations."""
+
+import json
+
+import pytest
+
+from tests.infra.conftest import Declare
+
+ROLES = {"postgres", "pooler", "backup"}
+LASTING = {"data", "identity", "repository"}
+
+
+def test_the_stack_is_three_containers_on_one_network_named_after_it(declare: Declare) -> None:
+    declared = declare(stack="blue")
+    assert set(declared.of("container")) == {f"pgstack-blue-{role}" for role in ROLES}
+    assert set(declared.of("network")) == {"pgstack-blue"}
+    for name, container in declared.of("container").items():
+        labels = {label["label"]: label["value"] for label in container["labels"]}
+        assert labels["pgstack.stack"] == "pgstack-blue"
+        assert labels["pgstack.role"] == name.removeprefix("pgstack-blue-")
+
+
+def test_every_container_is_unprivileged_bounded_and_health_checked(declare: Declare) -> None:
+    for container in declare().of("container").values():
+        assert container["user"] == "999:999"
+        assert container["readOnly"] is True
+        assert container["capabilities"] == {"drops": ["ALL"]}
+        assert container["securityOpts"] == ["no-new-privileges:true"]
+        assert container["logOpts"] == {"max-size": "10m", "max-file": "5"}
+        assert container["restart"] == "unless-stopped"
+        assert container["stopTimeout"] == container["destroyGraceSeconds"] > 0
+        assert container["healthcheck"]["tests"] == ["CMD", "/usr/local/bin/healthy"]
+
+
+def test_postgres_is_stopped_by_sigint_with_a_long_grace(declare: Declare) -> None:
+    postgres = declare().of("container")["pgstack-test-postgres"]
+    assert (postgres["stopSignal"], postgres["stopTimeout"]) == ("SIGINT", 180)
+
+
+def test_only_two_ports_are_published_and_on_the_configured_address(declare: Declare) -> None:
+    published = {
+        name: [(port["ip"], port["external"], port["internal"]) for port in container["ports"]]
+        for name, container in declare(address="127.0.0.2").of("container").items()
+    }
+    assert published == {
+        "pgstack-test-postgres": [("127.0.0.2", 5432, 5432)],
+        "pgstack-test-pooler": [("127.0.0.2", 6432, 6432)],
+        "pgstack-test-backup": [],
+    }
+
+
+def test_no_secret_is_in_a_container_s_environment_label_or_command(declare: Declare) -> None:
+    declared = declare()
+    secrets = [
+        text
+        for it in declared.everything
+        if it.type == "pulumi:index:Stash" and it.name.startswith(("credentials", "certificates"))
+        for text in _texts(it.inputs["input"])
+        if "CERTIFICATE" not in text and not text.isdigit()
+    ]
+    assert len(secrets) >= 7  # six logins and the repository's key, beside the private keys
+    shown = json.dumps([declared.of(kind) for kind in ("container", "volume", "network")], default=str)
+    assert [secret for secret in secrets if secret in shown] == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "kept"), [("dev", False), ("preview", False), ("staging", True), ("production", True)]
+)
+def test_only_dev_and_preview_may_lose_their_volumes(declare: Declare, environment: str, kept: bool) -> None:
+    declared = declare(environment=environment)
+    protected = {
+        it.inputs["name"].rpartition("-")[2]
+        for it in declared.everything
+        if it.type.startswith("docker:index/volume:") and it.protect
+    }
+    assert protected == (LASTING if kept else set())
+
+
+def test_the_data_volume_is_mounted_by_the_server_and_only_read_by_the_backups(declare: Declare) -> None:
+    containers = declare().of("container")
+    mounts = {
+        role: {mount["target"]: mount.get("readOnly", False) for mount in containers[f"pgstack-test-{role}"]["mounts"]}
+        for role in ROLES
+    }
+    assert mounts["postgres"]["/var/lib/postgresql"] is False
+    assert mounts["backup"]["/var/lib/postgresql"] is True
+    assert all(mounts[role]["/etc/pgstack"] is True for role in ROLES)
+    assert mounts["pooler"] == {"/etc/pgstack": True}
+
+
+def test_memory_is_a_limit_without_swap_and_shared_memory_holds_an_index_build(declare: Declare) -> None:
+    postgres = declare(memory="2GB").of("container")["pgstack-test-postgres"]
+    assert postgres["memory"] == postgres["memorySwap"] == 2048
+    assert postgres["shmSize"] == 128 + 64
+
+
+def _texts(value: object) -> list[str]:
+    if isinstance(value, dict):
+        return [text for inner in value.values() for text in _texts(inner)]
+    return [value] if isinstance(value, str) else []
