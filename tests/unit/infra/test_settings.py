@@ -1,0 +1,81 @@
+"""The settings: what is allowed, and what a user reads about what is not."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from infra.errors import SettingsError
+from infra.settings import MIB, Settings, parse
+
+PROJECT = yaml.safe_load((Path(__file__).parents[3] / "Pulumi.yaml").read_text())
+CONFIG: dict[str, Any] = PROJECT["config"]
+
+
+def problems(**given: str) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        parse("pgstack", "dev", {f"pgstack:{key}": value for key, value in given.items()})
+    return caught.value.problems
+
+
+def test_pulumi_yaml_declares_every_setting_with_a_description_and_the_same_default() -> None:
+    declared = {key.removeprefix("pgstack:"): entry for key, entry in CONFIG.items()}
+    fields = {field.alias: field for field in Settings.model_fields.values() if field.alias not in {"project", "stack"}}
+    assert declared.keys() == fields.keys()
+    assert all(entry["description"] for entry in declared.values())
+    assert parse("p", "s", {}) == parse("p", "s", {key: entry["default"] for key, entry in CONFIG.items()})
+
+
+def test_every_environment_template_is_valid() -> None:
+    for path in (Path(__file__).parents[3] / "environments").glob("*.yaml"):
+        settings = parse("pgstack", path.stem, yaml.safe_load(path.read_text())["config"])
+        assert settings.environment == path.stem
+
+
+def test_nothing_set_means_production() -> None:
+    assert parse("pgstack", "x", {}).environment == "production"
+
+
+def test_sizes_are_powers_of_1024() -> None:
+    assert parse("pgstack", "x", {"pgstack:memory": "512MB"}).memory == 512 * MIB
+
+
+def test_every_bad_setting_is_reported_at_once_with_its_key_value_and_way_out() -> None:
+    found = problems(memory="lots", target="mars", serverConnections="7", pooledPort="abc")
+    assert len(found) == 4
+    assert found[0].startswith('pgstack:target is "mars": give docker')
+    assert any(
+        line.startswith('pgstack:memory is "lots": give a size such as 512MB or 4GB')
+        and "pulumi config set pgstack:memory 4GB" in line
+        for line in found
+    )
+    assert any('pgstack:serverConnections is "7": give a number from 10 to 50' in line for line in found)
+    assert any('pgstack:pooledPort is "abc"' in line for line in found)
+
+
+def test_a_misspelt_key_is_no_setting_and_the_right_one_is_named() -> None:
+    assert problems(memroy="1GB") == [
+        "pgstack:memroy is no setting: did you mean pgstack:memory? (pulumi config rm pgstack:memroy)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"apps": '["dovvybuddy", "atlantis"]'}, "give a list, each once, of dovvybuddy, maps"),
+        ({"apps": "maps"}, "give a list, each once, of dovvybuddy, maps"),
+        ({"seeds": '["base", "demo"]'}, "a production stack takes base only"),
+        ({"pooledPort": "7000", "directPort": "7000"}, "are both 7000: give two ports"),
+        ({"backupFull": "every day"}, "give five cron fields"),
+        ({"backupFull": "61 2 * * 0"}, "give five cron fields"),
+        ({"address": "localhost"}, "give an IPv4 address"),
+        ({"memory": "64MB"}, "at least 256MB"),
+        ({"environment": "prod"}, "give dev, preview, staging or production"),
+        ({"keepFull": "0"}, "give a number from 1 to 100"),
+    ],
+)
+def test_what_cannot_be_is_one_line(given: dict[str, str], expected: str) -> None:
+    (line,) = problems(**given)
+    assert expected in line
+    assert "\n" not in line
