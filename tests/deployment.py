@@ -93,7 +93,7 @@ class Stack:
     def plan(self) -> list[dict[str, Any]]:
         """The steps of `pulumi preview` that are not `same`: `op`, `urn`, `oldState`, `newState`."""
         steps = json.loads(self.pulumi("preview", "--json").stdout)["steps"]
-        return [step for step in steps if step["op"] not in {"same", "read"}]
+        return [step for step in steps if step["op"] not in {"same", "read", "refresh"}]
 
     @property
     def outputs(self) -> dict[str, Any]:

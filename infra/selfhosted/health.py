@@ -44,8 +44,10 @@ class Condition:
                 return cls(state.get("Health", {}).get("Status", "has no health check"))
             case "restarting":
                 return cls(f"keeps ending with exit code {state['ExitCode']}", hopeless=restarts >= _HOPELESS)
+            case "exited" | "dead":
+                return cls(f"ended with exit code {state['ExitCode']}", hopeless=True)
             case other:
-                return cls(f"is {other}, with exit code {state['ExitCode']}", hopeless=True)
+                return cls(f"is {other}", hopeless=True)
 
 
 def serving(name: str, engine: Engine, container: docker.Container, parent: pulumi.Resource) -> pulumi.Stash:

@@ -1,0 +1,80 @@
+"""A deployment is stopped in the middle, by Ctrl-C or by the kernel; the next one ends well."""
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.deployment import NewStack, Stack
+
+POINTS = {
+    "at the start": r"Updating",
+    "while volumes and networks are made": r"docker:index:(Volume|Network) \S+ creating",
+    "while files are written": r"Stash \S+-files-written creating",
+    "while a container is made": r"docker:index:Container \S+ creating",
+    "while the first backup is taken": r"Stash stanza creating",
+    "during a migration": r"running maps: migration \S+ is pending",
+}
+
+
+def ctrl_c(process: subprocess.Popen[str]) -> None:
+    """As a terminal does it: to every process in the foreground."""
+    os.killpg(process.pid, signal.SIGINT)
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """As the kernel does it when memory runs out: to the one process."""
+    process.kill()
+
+
+def stopped(stack: Stack, point: str, stop: Callable[[subprocess.Popen[str]], None]) -> str:
+    """What an `up` printed that is stopped when it first prints `point`."""
+    process = subprocess.Popen(
+        ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--stack", stack.name],
+        cwd=stack.home, env=stack.env, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    said = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        said.append(line)
+        if re.search(point, line):
+            stop(process)
+            break
+    said.append(process.stdout.read())
+    assert process.wait(timeout=120) != 0, f"{point} was never reached, or did not stop it:\n{''.join(said)}"
+    return "".join(said)
+
+
+def make_up(stack: Stack) -> None:
+    """What `make up` runs once the tools are there (Makefile)."""
+    stack.run("python3", "-m", "tools", "stack", stack.name, "--template", "dev")
+    stack.up()
+
+
+@pytest.mark.parametrize("stop", [ctrl_c, kill], ids=["Ctrl-C", "SIGKILL"])
+def test_a_deployment_stopped_anywhere_is_finished_by_the_next_one_and_nothing_is_there_twice(
+    new_stack: NewStack, stop: Callable[[subprocess.Popen[str]], None]
+) -> None:
+    stack = new_stack()
+    for point in POINTS.values():
+        stack.run("python3", "-m", "tools", "stack", stack.name, "--template", "dev")
+        said = stopped(stack, point, stop)
+        assert "Traceback" not in said
+
+    make_up(stack)
+
+    label: dict[str, Any] = {"label": f"pgstack.stack={stack.prefix}"}
+    containers = stack.engine.containers.list(all=True, filters=label)
+    assert {it.name: it.attrs["State"]["Health"]["Status"] for it in containers} == {
+        f"{stack.prefix}-{role}": "healthy" for role in ("postgres", "pooler", "backup")
+    }
+    assert [it.name for it in stack.engine.networks.list(filters=label)] == [stack.prefix]
+    assert stack.plan() == []
+    assert stack.admin_sql("SELECT count(*) FROM dovvybuddy.destinations ", "dovvybuddy") == "1"
+    assert stack.admin_sql("SELECT version_num FROM maps.alembic_version", "maps") == "0002_better_auth"
+    assert stack.execute("backup", "pgbackrest", "--stanza=main", "info").count("full backup") >= 1

@@ -1,0 +1,72 @@
+"""A client that writes all the time and remembers which rows the database acknowledged."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import psycopg
+import tenacity
+
+from tests.deployment import Stack
+
+_TABLE = "dovvybuddy.acknowledged"
+_SERVED_AGAIN_WITHIN = 60  # seconds
+
+
+@dataclass
+class Writer:
+    """Inserts 0, 1, 2 ... through the pooler, one transaction each; a number that failed is never used again."""
+
+    acknowledged: list[int] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    def write_some(self, count: int = 20) -> None:
+        """Returns when `count` more rows were acknowledged."""
+        until = len(self.acknowledged) + count
+        for attempt in tenacity.Retrying(
+            stop=tenacity.stop_after_delay(_SERVED_AGAIN_WITHIN), wait=tenacity.wait_fixed(0.05), reraise=True
+        ):
+            with attempt:
+                assert len(self.acknowledged) >= until, f"no rows are written: {self.failures[-1:]}"
+
+
+@contextmanager
+def writing(stack: Stack, prepare: Callable[[], None] = lambda: None) -> Iterator[Writer]:
+    """A writer at work; on leaving, every row it was told is committed must be there.
+
+    `prepare` runs first in the writer's thread.
+    """
+    url, ca_file = stack.outputs["dovvybuddy_pooled_url"], str(stack.ca_file)
+    stack.admin_sql(
+        f"CREATE TABLE {_TABLE} (id bigint PRIMARY KEY); GRANT INSERT ON {_TABLE} TO dovvybuddy_app", "dovvybuddy"
+    )
+    writer, stop = Writer(), threading.Event()
+
+    def write() -> None:
+        prepare()
+        number = 0
+        while not stop.is_set():
+            try:
+                with psycopg.connect(url, sslrootcert=ca_file, autocommit=True, connect_timeout=3) as connection:
+                    while not stop.is_set():
+                        number += 1
+                        connection.execute(f"INSERT INTO {_TABLE} VALUES (%s)", [number], prepare=False)
+                        writer.acknowledged.append(number)
+                        time.sleep(0.002)  # the load, not a wait
+            except psycopg.Error as error:
+                writer.failures.append(str(error))
+                stop.wait(0.1)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield writer
+    finally:
+        stop.set()
+        thread.join()
+    there = stack.admin_sql(f"SELECT id FROM {_TABLE}", "dovvybuddy").splitlines()
+    lost = set(writer.acknowledged) - {int(it) for it in there}
+    stack.admin_sql(f"DROP TABLE {_TABLE}", "dovvybuddy")
+    assert not lost, f"{len(lost)} of {len(writer.acknowledged)} acknowledged rows are lost"
