@@ -8,6 +8,7 @@ import pulumi_docker as docker
 
 from infra.selfhosted.engine import POSTGRES_UID, Engine
 from infra.selfhosted.health import serving
+from infra.selfhosted.leftovers import make_room_for_container
 from infra.selfhosted.stack import Names, child, labelled
 
 _LOG_OPTIONS = {"max-size": "10m", "max-file": "5"}
@@ -62,7 +63,7 @@ def run(
     depends_on: Sequence[pulumi.Resource],
 ) -> Server:
     """Declare the container `<stack>-<role>`; a deployment goes on when it is healthy, or fails with its last words."""
-    labels = labelled(names.labels(role), docker.ContainerLabelArgs)
+    labels = labelled(names.owned(role), docker.ContainerLabelArgs)
     labels.append(docker.ContainerLabelArgs(label="pgstack.settings", value=args.settings))
     ports = []
     if args.port:
@@ -109,6 +110,7 @@ def run(
         opts=child(
             parent,
             depends_on=list(depends_on),
+            hooks=make_room_for_container(f"{name}-leftover", engine, names, role),
             replace_on_changes=_CHANGES_THAT_REPLACE,
             delete_before_replace=True,  # the name is taken until then
         ),

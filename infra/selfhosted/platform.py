@@ -32,7 +32,7 @@ class SelfHosted(pulumi.ComponentResource):
         credentials = Credentials("credentials", settings.apps, child(self))
         certificates = Certificates("certificates", child(self))
         images = Images("images", prepared, child(self))
-        network = bridge("network", names, self)
+        network = bridge("network", names, engine, self)
         storage = Storage("storage", names, lasting=not settings.disposable, opts=child(self))
         backups = Backups(
             "backups",

@@ -10,6 +10,7 @@ from infra.settings import Settings
 
 LABEL_STACK = "pgstack.stack"
 LABEL_ROLE = "pgstack.role"
+LABEL_ID = "pgstack.id"
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,12 @@ class Names:
         return f"{self.prefix}-{role}"
 
     def labels(self, role: str) -> dict[str, str]:
-        """The labels that say whose a container, network or volume is."""
+        """The labels by which a person finds a container, network or volume."""
         return {LABEL_STACK: self.prefix, LABEL_ROLE: role}
+
+    def owned(self, role: str) -> dict[str, pulumi.Input[str]]:
+        """The same, and the id that tells two states' stacks of one name apart."""
+        return {**self.labels(role), LABEL_ID: self.id}
 
 
 def child(parent: pulumi.Resource, **options: Any) -> pulumi.ResourceOptions:

@@ -7,7 +7,6 @@ import pulumi_docker as docker
 
 from infra.selfhosted.stack import Names, child, labelled
 
-_LABEL_ID = "pgstack.id"
 _LABEL_INCARNATION = "pgstack.incarnation"
 _NEVER_REPLACED_BY = ["labels", "driver", "driverOpts", "name"]  # every input of a volume forces a replacement
 
@@ -17,7 +16,7 @@ class Volume:
 
     def __init__(self, name: str, names: Names, role: str, parent: pulumi.Resource, *, lasting: bool = False) -> None:
         # The label is only ever written at creation; Docker's own creation time is its folder's, and moves.
-        labels = names.labels(role) | {_LABEL_ID: names.id, _LABEL_INCARNATION: str(uuid.uuid4())}
+        labels = names.owned(role) | {_LABEL_INCARNATION: str(uuid.uuid4())}
         self.resource = docker.Volume(
             name,
             name=names(role),
