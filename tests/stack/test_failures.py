@@ -68,7 +68,9 @@ def test_an_emptied_data_volume_is_refused_with_the_reason_and_never_initialised
 
 def test_another_clusters_data_is_refused_with_the_reason_and_left_alone(stack: Stack) -> None:
     with set_aside(stack, "data"):
-        inside(stack, "data", "mkdir /volume/16 && initdb --pgdata=/volume/16/main --auth=reject >/dev/null")
+        inside(
+            stack, "data", "mkdir /volume/16 && initdb --pgdata=/volume/16/main --auth=reject >/dev/null", user="999"
+        )
         (line,) = errors(stack.up(check=False))
         assert f"data volume {stack.prefix}-data holds cluster" in line
         assert "mount its data volume or restore a backup" in line
@@ -96,14 +98,14 @@ def conditions(stack: Stack) -> dict[str, str]:
     return {role: stack.container(role).attrs["State"]["Health"]["Status"] for role in ROLES}
 
 
-def inside(stack: Stack, role: str, script: str) -> str:
+def inside(stack: Stack, role: str, script: str, user: str = "0") -> str:
     """What a shell prints that has the volume `role` at /volume and the one that keeps its files at /aside."""
     image = stack.container("backup").attrs["Config"]["Image"]
     volumes = {
         f"{stack.prefix}-{role}": {"bind": "/volume", "mode": "rw"},
         f"{stack.prefix}-aside": {"bind": "/aside", "mode": "rw"},
     }
-    said: bytes = stack.engine.containers.run(image, ["bash", "-c", script], volumes=volumes, user="0", remove=True)
+    said: bytes = stack.engine.containers.run(image, ["bash", "-c", script], volumes=volumes, user=user, remove=True)
     return said.decode().strip()
 
 

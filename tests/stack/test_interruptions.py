@@ -1,10 +1,12 @@
 """A deployment is stopped in the middle, by Ctrl-C or by the kernel; the next one ends well."""
 
+import json
 import os
 import re
 import signal
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from tests.deployment import NewStack, Stack
 
 POINTS = {
     "at the start": r"Updating",
-    "while volumes and networks are made": r"docker:index:(Volume|Network) \S+ creating",
+    "while the network is made": r"docker:index:Network network creating",
     "while files are written": r"Stash \S+-files-written creating",
     "while a container is made": r"docker:index:Container \S+ creating",
     "while the first backup is taken": r"Stash stanza creating",
@@ -54,6 +56,26 @@ def make_up(stack: Stack) -> None:
     """What `make up` runs once the tools are there (Makefile)."""
     stack.run("python3", "-m", "tools", "stack", stack.name, "--template", "dev")
     stack.up()
+
+
+def test_a_container_that_a_killed_deployment_could_not_record_makes_room_for_the_next(
+    stack: Stack, tmp_path: Path
+) -> None:
+    state = json.loads(stack.pulumi("stack", "export").stdout)
+    resources = state["deployment"]["resources"]
+    (urn,) = (it["urn"] for it in resources if it["urn"].endswith("::pooler-container"))
+    state["deployment"]["resources"] = [
+        it for it in resources if it["urn"] != urn and urn not in it.get("dependencies", [])
+    ]
+    (tmp_path / "state.json").write_text(json.dumps(state))
+    stack.pulumi("stack", "import", "--file", str(tmp_path / "state.json"))
+    before = stack.container("pooler").id
+
+    done = stack.up()
+
+    assert f"removing container {stack.prefix}-pooler, left by a deployment that was killed" in done.stdout
+    assert stack.container("pooler").id != before
+    assert stack.plan() == []
 
 
 @pytest.mark.parametrize("stop", [ctrl_c, kill], ids=["Ctrl-C", "SIGKILL"])
