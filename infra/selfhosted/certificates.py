@@ -44,10 +44,11 @@ class Certificates(pulumi.ComponentResource):
     Outputs: `ca` (str, PEM of the CA certificate).
     """
 
-    def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, *, lasting: bool, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("pgstack:selfhosted:Certificates", name, None, opts)
         self._name = name
-        self._authority = kept(f"{name}-authority", _as_dict(authority(f"pgstack {pulumi.get_stack()}")), self)
+        made = _as_dict(authority(f"pgstack {pulumi.get_stack()}"))
+        self._authority = kept(f"{name}-authority", made, self, lasting=lasting)
         self.ca = pulumi.Output.unsecret(self._authority.apply(lambda pair: str(pair["certificate"])))
         self.register_outputs({"ca": self.ca})
 

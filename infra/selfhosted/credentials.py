@@ -29,10 +29,12 @@ class Credentials(pulumi.ComponentResource):
     Outputs: `passwords` (application to AppPasswords), `repository_key` (secret str).
     """
 
-    def __init__(self, name: str, apps: Sequence[str], opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, apps: Sequence[str], *, lasting: bool, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("pgstack:selfhosted:Credentials", name, None, opts)
         self._name = name
-        self.repository_key = kept(f"{name}-repository-key", password(), self)
+        self.repository_key = kept(f"{name}-repository-key", password(), self, lasting=lasting)
         self.passwords: Mapping[str, AppPasswords] = {
             app: AppPasswords(
                 owner=kept(f"{name}-{app}-owner-1", password(), self),

@@ -15,7 +15,7 @@ from infra.selfhosted.engine import Engine
 from infra.selfhosted.stack import Names, child
 
 
-def claim(name: str, names: Names, engine: Engine, parent: pulumi.Resource) -> pulumi.Output[str]:
+def claim(name: str, names: Names, engine: Engine, parent: pulumi.Resource, *, lasting: bool) -> pulumi.Output[str]:
     """The stack's id (a UUID), once it is sure that the host has no volume of the stack's name from elsewhere."""
 
     async def refuse_others(_: pulumi.ResourceHookArgs) -> None:
@@ -32,6 +32,7 @@ def claim(name: str, names: Names, engine: Engine, parent: pulumi.Resource) -> p
         opts=child(
             parent,
             ignore_changes=["input"],
+            protect=lasting,
             hooks=pulumi.ResourceHookBinding(before_create=[step(f"{name}-others", refuse_others, in_preview=True)]),
         ),
     )

@@ -27,13 +27,14 @@ class SelfHosted(pulumi.ComponentResource):
     def __init__(self, name: str, settings: Settings, host: Host, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("pgstack:selfhosted:SelfHosted", name, None, opts)
         engine, prepared = host.engine, host.prepared
-        names = Names(settings.name, claim("stack-id", Names.of(settings), engine, self))
+        lasting = not settings.disposable
+        names = Names(settings.name, claim("stack-id", Names.of(settings), engine, self, lasting=lasting))
         budget = share_out(settings.apps, settings.server_connections, settings.client_connections)
-        credentials = Credentials("credentials", settings.apps, child(self))
-        certificates = Certificates("certificates", child(self))
+        credentials = Credentials("credentials", settings.apps, lasting=lasting, opts=child(self))
+        certificates = Certificates("certificates", lasting=lasting, opts=child(self))
         images = Images("images", prepared, child(self))
         network = bridge("network", names, engine, self)
-        storage = Storage("storage", names, lasting=not settings.disposable, opts=child(self))
+        storage = Storage("storage", names, lasting=lasting, opts=child(self))
         backups = Backups(
             "backups",
             names,

@@ -42,10 +42,16 @@ def child(parent: pulumi.Resource, **options: Any) -> pulumi.ResourceOptions:
     return pulumi.ResourceOptions(parent=parent, **options)
 
 
-def kept(name: str, value: pulumi.Input[Any], parent: pulumi.Resource, *, secret: bool = True) -> pulumi.Output[Any]:
-    """The value this was first created with, whatever `value` is later; encrypted in the state if `secret`."""
+def kept(
+    name: str, value: pulumi.Input[Any], parent: pulumi.Resource, *, secret: bool = True, lasting: bool = False
+) -> pulumi.Output[Any]:
+    """The value this was first created with, whatever `value` is later; encrypted in the state if `secret`.
+
+    What is `lasting` is protected like the data that is worth nothing without it: `pulumi destroy --skip-preview`
+    stops only at what is protected.
+    """
     given: pulumi.Input[Any] = pulumi.Output.secret(value) if secret else value
-    stash = pulumi.Stash(name, input=given, opts=child(parent, ignore_changes=["input"]))
+    stash = pulumi.Stash(name, input=given, opts=child(parent, ignore_changes=["input"], protect=lasting))
     return stash.output
 
 

@@ -76,6 +76,15 @@ def test_only_dev_and_preview_may_lose_their_volumes(declare: Declare, environme
     assert protected == (LASTING if kept else set())
 
 
+@pytest.mark.parametrize(("environment", "kept"), [("dev", False), ("production", True)])
+def test_a_lasting_stack_also_protects_what_its_data_is_worth_nothing_without(
+    declare: Declare, environment: str, kept: bool
+) -> None:
+    protected = {it.name for it in declare(environment=environment).everything if it.protect and "Stash" in it.type}
+    wanted = {"stack-id", "credentials-repository-key", "certificates-authority"}
+    assert protected == (wanted if kept else set())
+
+
 def test_the_data_volume_is_mounted_by_the_server_and_only_read_by_the_backups(declare: Declare) -> None:
     containers = declare().of("container")
     mounts = {
