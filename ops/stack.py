@@ -64,8 +64,8 @@ class Stack:
                 text = pulumi.answer(answer, name)
             else:
                 answer.communicate()
+        name = name or DEFAULT
         if not text:
-            name = name or DEFAULT
             text = pulumi.ask(*ask, stack=name)
         outputs: dict[str, Any] = json.loads(text)
         if "apps" not in outputs:
