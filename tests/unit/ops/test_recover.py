@@ -66,9 +66,11 @@ def test_a_lock_that_was_cut_short_by_a_crash_is_dead(environ: dict[str, str]) -
 
 def test_a_living_pulumi_is_named_and_nothing_goes_on(environ: dict[str, str], tmp_path: Path) -> None:
     program = tmp_path / "pulumi"
-    program.write_text("#!/bin/sh\nread nothing\n")
+    program.write_text("#!/bin/sh\necho ready\nread nothing\n")
     program.chmod(0o755)
-    with subprocess.Popen([program], stdin=subprocess.PIPE) as living:
+    with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as living:
+        assert living.stdout
+        living.stdout.readline()  # until then the process may still have its parent's name
         lock(environ, living.pid)
         with pytest.raises(OpsError, match=rf"process {living.pid} of ada@.* since 2026-11-21T10:58:11"):
             check_nobody_works(Pulumi(environ), "dev")
