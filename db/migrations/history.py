@@ -92,6 +92,7 @@ def compare(connection: Connection, app: str, files: Sequence[Revision]) -> None
         raise HistoryError(
             f"the database's history of {app} and the files disagree: {'; '.join(found)}. Nothing was changed;"
             " bring back the files as they were applied, and make a change as a new revision"
+            " (a dev stack can also be made anew: pgstack reset)"
         )
 
 

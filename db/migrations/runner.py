@@ -19,6 +19,8 @@ from db.migrations.revisions import HOME, Revision, folder, reached, revisions
 from db.migrations.session import Job
 from db.urls import DatabaseURL
 
+_PLAIN = re.compile(r"[ !#-\[\]-~]+")  # printable ASCII but the quotation mark and the backslash
+UNFILLED = "why this change is needed, in a sentence"  # alembic/script.py.mako's Purpose
 _one_at_a_time = threading.Lock()  # Alembic's `context` is one per process
 
 
@@ -26,7 +28,11 @@ def upgrade(
     app: str, url: str, *, ca_file: str | Path | None, target: str, report: Callable[[str], None], home: Path
 ) -> tuple[str, ...]:
     """See db.migrations.upgrade."""
-    reached(app, target, home=home)
+    unfilled = [file.path.name for file in reached(app, target, home=home) if file.purpose == UNFILLED]
+    if unfilled:
+        raise RevisionError(
+            f"{', '.join(unfilled)} ({app}): Purpose is still the template's: fill the file in, or remove it"
+        )
     job = Job(app, DatabaseURL.parse(url), ca_file, report, home)
     return _run(job, lambda config: alembic.command.upgrade(config, target))
 
@@ -64,6 +70,8 @@ def new(
 ) -> Path:
     """Write the next revision's file, named after `message`; with `url`, filled in from models against database."""
     files = revisions(app, home=home)
+    if not _PLAIN.fullmatch(message):
+        raise RevisionError(f"{message!r} can't head a file: say in plain words, of ASCII, what the revision does")
     slug = re.sub(r"[^a-z0-9]+", "_", message.lower()).strip("_")
     if not slug:
         raise RevisionError(f'"{message}" gives no name for a revision: say in a few words what it does')

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from db import migrations
-from db.errors import MigrationError
-from db.migrations.runner import new
+from db.errors import MigrationError, RevisionError
+from db.migrations.runner import UNFILLED, new
 from tests.db.conftest import Prepare, Prepared, add_revision
 
 FIRST, SECOND = "0001_initial_schema", "0002_better_auth"
@@ -209,7 +209,18 @@ def test_a_new_revision_is_named_numbered_and_keeps_the_rules(migrated: Prepared
         SECOND,
     )
     assert "the previous release runs while and after this is applied" in path.read_text()
+    with pytest.raises(RevisionError, match=r"0003_give_users_a_theme\.py \(maps\): Purpose is still the template's"):
+        migrations.upgrade("maps", migrated.owner_url, home=home, report=silent)
+    path.write_text(path.read_text().replace(UNFILLED, "users choose how the site looks"))
     assert migrations.upgrade("maps", migrated.owner_url, home=home, report=silent) == ("0003_give_users_a_theme",)
+
+
+@pytest.mark.parametrize("message", ['say """quoted""" things', "a back\\slash", "two\nlines", "na\u00efve", "", "---"])
+def test_a_message_that_could_not_head_a_file_writes_none(home: Path, message: str) -> None:
+    before = sorted((home / "alembic/versions/maps").iterdir())
+    with pytest.raises(RevisionError):
+        new("maps", message, home=home)
+    assert sorted((home / "alembic/versions/maps").iterdir()) == before
 
 
 def test_a_new_revision_can_be_filled_in_from_the_models(maps: Prepared, home: Path) -> None:
