@@ -8,6 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from ops.verbs import app
 
 REPO = Path(__file__).parents[3]
 VERBS = ("status", "env", "psql", "logs", "start", "stop", "reset", "seed", "recover", "migrate", "backup", "keys")
@@ -40,7 +43,7 @@ def test_help_names_every_verb_and_the_exit_codes() -> None:
     ],
 )
 def test_every_verb_has_an_example_in_its_help(verb: str) -> None:
-    shown = pgstack(*verb.split(), "--help").stdout
+    shown = CliRunner().invoke(app, [*verb.split(), "--help"], prog_name="pgstack").stdout
     assert f"pgstack {verb}" in shown.split("Example")[-1]
 
 
