@@ -18,7 +18,7 @@ up: tools ## deploy, migrate, seed and back up a stack (STACK=dev, TEMPLATE=a fi
 	  && pulumi up --stack $(STACK) --yes --skip-preview && pgstack status --stack $(STACK)
 
 down: tools ## destroy a stack; asks first, YES=1 does not (STACK=dev)
-	@$(prepare) && pulumi destroy --stack $(STACK) $(if $(YES),--yes --skip-preview)
+	@$(prepare) && pgstack recover --quiet --stack $(STACK) && pulumi destroy --stack $(STACK) $(if $(YES),--yes --skip-preview)
 
 check: python ## formatting, lint, types and the tests that need no Docker; under a minute
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy

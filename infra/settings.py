@@ -32,6 +32,7 @@ KIB, MIB, GIB = 1024, 1024**2, 1024**3
 _SIZE = re.compile(r"(\d+)\s*(MB|GB|MiB|GiB)", re.IGNORECASE)
 _CRON_FIELDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))  # minute, hour, day, month, weekday (0 and 7: Sunday)
 _CRON_ITEM = re.compile(r"(?:\*|(\d+)(?:-(\d+))?)(?:/([1-9]\d*))?")
+_STACK_NAME = r"^[a-z0-9][a-z0-9-]{0,39}$"  # with project and role a host name, which has 63 characters at most
 _SMALLEST_MEMORY = 256 * MIB  # below this a vector index build or two backups at once meet the OOM killer
 _DISPOSABLE = ("dev", "preview")
 
@@ -84,7 +85,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=_camel)
 
     project: str
-    stack: str
+    stack: Annotated[str, Field(pattern=_STACK_NAME)]
     target: Literal["docker"] = "docker"
     environment: Literal["dev", "preview", "staging", "production"] = "production"
     apps: Annotated[tuple[str, ...], BeforeValidator(_decoded), Field(min_length=1)] = ("dovvybuddy", "maps")
@@ -198,6 +199,8 @@ def _problem(stack: str, values: Mapping[str, Any], detail: Any) -> str:
     key = str(detail["loc"][0]) if detail["loc"] else ""
     if not key:
         return str(detail["ctx"]["error"])  # names its keys itself
+    if key == "stack":
+        return f'the stack is called "{stack}": give it a name of at most 40 lower-case letters, digits and hyphens'
     if detail["type"] == "extra_forbidden":
         close = difflib.get_close_matches(key, _ALLOWED, n=1)
         hint = f"did you mean pgstack:{close[0]}?" if close else f"known are {', '.join(_ALLOWED)}"

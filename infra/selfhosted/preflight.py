@@ -34,7 +34,9 @@ def survey(settings: Settings) -> Host:
     standard = _STANDARD_PORTS if settings.stack == "dev" else {}
     pooled = settings.pooled_port or standard.get("pooled", 0)
     direct = settings.direct_port or standard.get("direct", 0)
-    check_room(engine)
+    facts = engine.client.info()
+    check_memory(settings.memory, int(facts["MemTotal"]))
+    check_room(engine, Path(str(facts["DockerRootDir"])))
     for role, key, port in (("pooler", "pooledPort", pooled), ("postgres", "directPort", direct)):
         if port:
             check_port(engine, names(role), key, settings.address, port)
@@ -42,9 +44,17 @@ def survey(settings: Settings) -> Host:
     return Host(engine, prepared, pooled, direct, "127.0.0.1" if every_address else settings.address)
 
 
-def check_room(engine: Engine) -> None:
-    """Raises DeploymentError if the disk under the Docker host's volumes is nearly full (local engines only)."""
-    root = Path(str(engine.client.info()["DockerRootDir"]))
+def check_memory(wanted: int, present: int) -> None:
+    """Raises DeploymentError if Postgres is to get more bytes than the Docker host has: it would not even start."""
+    if wanted > present:
+        raise DeploymentError(
+            f"pgstack:memory is {wanted // _MIB} MB and the Docker host has {present // _MIB} MB: "
+            "give Postgres less than that (pulumi config set pgstack:memory 1GB)"
+        )
+
+
+def check_room(engine: Engine, root: Path) -> None:
+    """Raises DeploymentError if the disk under `root`, the engine's folder, is nearly full (local engines only)."""
     if not engine.local or not root.is_dir():  # on another host or in a virtual machine, whose disk can't be seen
         return
     free = shutil.disk_usage(root).free

@@ -37,6 +37,12 @@ def test_nothing_set_means_production() -> None:
     assert parse("pgstack", "x", {}).environment == "production"
 
 
+@pytest.mark.parametrize("name", ["a" * 41, "Blue", "pr_12", "-x", "x.y"])
+def test_a_stack_s_name_makes_host_names(name: str) -> None:
+    with pytest.raises(SettingsError, match="at most 40 lower-case letters, digits and hyphens"):
+        parse("pgstack", name, {})
+
+
 def test_sizes_are_powers_of_1024() -> None:
     assert parse("pgstack", "x", {"pgstack:memory": "512MB"}).memory == 512 * MIB
 
