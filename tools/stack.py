@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from tools.places import Places
 from tools.shell import environment
 
 PROJECT = "pgstack"
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")  # infra/settings.py says why; here no file must be made of a bad one
 
 
 def prepare(places: Places, name: str, template: str) -> None:
@@ -22,6 +24,8 @@ def prepare(places: Places, name: str, template: str) -> None:
 
     Raises ToolError if there is no such template or Pulumi refuses.
     """
+    if not NAME.fullmatch(name):
+        raise ToolError(f'a stack can\'t be called "{name}": give at most 40 lower-case letters, digits and hyphens')
     variables = {**places.environ, **environment(places.repo, places.environ)}
     exists, locked = _look(places, name, variables)
     if not exists:

@@ -104,3 +104,10 @@ def test_a_lock_that_a_killed_update_left_is_handed_to_recover(places: Places) -
     lock.write_text("{}")
     stack.prepare(places, "dev", "dev")
     assert (places.home / "asked").read_text() == "recover --quiet --stack dev\n"
+
+
+@pytest.mark.parametrize("name", ["../x", "Blue", "a" * 41, "-x"])
+def test_a_stack_name_that_makes_no_host_name_starts_no_stack(places: Places, name: str) -> None:
+    with pytest.raises(ToolError, match="at most 40 lower-case letters, digits and hyphens"):
+        stack.prepare(places, name, "dev")
+    assert not (places.repo / "stacks").exists()
