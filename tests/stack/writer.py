@@ -1,5 +1,6 @@
-"""A client that writes all the time and remembers which rows the database acknowledged."""
+"""Clients that write all the time and remember which rows the database acknowledged."""
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -33,25 +34,24 @@ class Writer:
 
 
 @contextmanager
-def writing(stack: Stack, prepare: Callable[[], None] = lambda: None) -> Iterator[Writer]:
-    """A writer at work; on leaving, every row it was told is committed must be there.
+def writing(stack: Stack, *, clients: int = 1, prepare: Callable[[], None] = lambda: None) -> Iterator[Writer]:
+    """Writers at work; on leaving, every row they were told is committed must be there.
 
-    `prepare` runs first in the writer's thread.
+    `prepare` runs first in each client's thread.
     """
     url, ca_file = stack.outputs["dovvybuddy_pooled_url"], str(stack.ca_file)
     stack.admin_sql(
         f"CREATE TABLE {_TABLE} (id bigint PRIMARY KEY); GRANT INSERT ON {_TABLE} TO dovvybuddy_app", "dovvybuddy"
     )
-    writer, stop = Writer(), threading.Event()
+    writer, stop, numbers = Writer(), threading.Event(), itertools.count()
 
     def write() -> None:
         prepare()
-        number = 0
         while not stop.is_set():
             try:
                 with psycopg.connect(url, sslrootcert=ca_file, autocommit=True, connect_timeout=3) as connection:
                     while not stop.is_set():
-                        number += 1
+                        number = next(numbers)
                         connection.execute(f"INSERT INTO {_TABLE} VALUES (%s)", [number], prepare=False)
                         writer.acknowledged.append(number)
                         time.sleep(0.002)  # the load, not a wait
@@ -59,13 +59,15 @@ def writing(stack: Stack, prepare: Callable[[], None] = lambda: None) -> Iterato
                 writer.failures.append(str(error))
                 stop.wait(0.1)
 
-    thread = threading.Thread(target=write)
-    thread.start()
+    threads = [threading.Thread(target=write) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
     try:
         yield writer
     finally:
         stop.set()
-        thread.join()
+        for thread in threads:
+            thread.join()
     there = stack.admin_sql(f"SELECT id FROM {_TABLE}", "dovvybuddy").splitlines()
     lost = set(writer.acknowledged) - {int(it) for it in there}
     stack.admin_sql(f"DROP TABLE {_TABLE}", "dovvybuddy")
