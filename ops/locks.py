@@ -65,7 +65,9 @@ def _is_pulumi(pid: int) -> bool:
     except PermissionError:
         pass  # another user's
     try:
-        name = Path(f"/proc/{pid}/comm").read_text()
+        stat = Path(f"/proc/{pid}/stat").read_text()  # pid (name) state ...
     except OSError:
         return True  # no /proc here: that it lives is all we can know
-    return "pulumi" in name  # else the number was given to another process meanwhile
+    name, _, rest = stat.rpartition(")")
+    ended = rest.split()[0] == "Z"  # where nobody reaps orphans, as in a container, a killed process stays for ever
+    return "pulumi" in name and not ended  # another name: the number was given to another process meanwhile

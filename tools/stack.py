@@ -48,7 +48,7 @@ def _create(places: Places, name: str, template: str, variables: Mapping[str, st
             )
         progress.say(f"starting stack {name} from environments/{template}.yaml")
         cache.write(file, source.read_bytes())
-    _run(["pulumi", "stack", "init", name, "--no-select"], places, variables)
+    _run(["pulumi", "stack", "init", name], places, variables)
 
 
 def _look(places: Places, name: str, variables: Mapping[str, str]) -> tuple[bool, bool]:

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -113,3 +114,13 @@ def test_the_state_knows_containers_and_networks_by_their_ids() -> None:
 )
 def test_a_container_that_ran_on_a_network_of_another_state_is_not_ours(attributes: dict[str, Any], ours: bool) -> None:
     assert belongs(attributes, frozenset({"n1"})) is ours
+
+
+def test_a_lock_whose_killed_holder_nobody_reaped_is_dead(environ: dict[str, str], tmp_path: Path) -> None:
+    program = tmp_path / "pulumi"
+    shutil.copy("/bin/true", program)
+    holder = subprocess.Popen([program])  # waited for last: until then it is a zombie of that name
+    os.waitid(os.P_PID, holder.pid, os.WEXITED | os.WNOWAIT)
+    lock(environ, holder.pid)
+    assert [it.dead for it in locks("dev", environ)] == [True]
+    holder.wait()
