@@ -4,7 +4,6 @@ A Stash remembers which migrations and seeds stand in the databases. A preview s
 schema costs nothing, and a failed update leaves the state as it was: the next `pulumi up` tries again.
 """
 
-import asyncio
 import datetime
 import tempfile
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from db import migrations, seeds
 from infra.hooks import before_change, resolved, step
 from infra.platform import Platform
 from infra.settings import Settings
+from infra.threads import in_thread
 
 GENERATION = 1  # raised by a restore: the databases may then be older than the state
 
@@ -43,7 +43,7 @@ class Schema(pulumi.ComponentResource):
                 ca_file.write_text(await resolved(platform.ca_certificate))
                 for app in settings.apps:
                     url = await resolved(platform.apps[app].direct)
-                    await asyncio.to_thread(_bring_up_to_date, settings, app, url, ca_file)
+                    await in_thread(_bring_up_to_date, settings, app, url, ca_file)
 
         pulumi.Stash(
             name,

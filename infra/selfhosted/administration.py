@@ -1,6 +1,5 @@
 """What only the stack's administrator may do: prepare databases and logins, and mark points to come back to."""
 
-import asyncio
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from infra.selfhosted.credentials import AppPasswords
 from infra.selfhosted.engine import Engine
 from infra.selfhosted.postgres import ADMIN, POOLER_LOOKUP
 from infra.selfhosted.stack import Names
+from infra.threads import in_thread
 
 _ARCHIVED_WITHIN = 60  # seconds
 
@@ -67,9 +67,7 @@ class Administration:
                 "user": ADMIN,
                 **files,
             }
-            done = await asyncio.to_thread(
-                bootstrap, conninfo, accesses, pooler_lookup=POOLER_LOOKUP, report=lambda _: None
-            )
+            done = await in_thread(bootstrap, conninfo, accesses, pooler_lookup=POOLER_LOOKUP, report=lambda _: None)
         for app, missing in done.missing_extensions.items():
             if missing:
                 pulumi.log.warn(f"{app}: the server lacks {', '.join(missing)}")

@@ -4,7 +4,6 @@ Resources are the Docker provider's business; this is what must happen between t
 provider uses: `DOCKER_HOST`, else the default socket.
 """
 
-import asyncio
 import io
 import os
 import tarfile
@@ -17,6 +16,7 @@ from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 
 from infra.errors import EngineError
+from infra.threads import in_thread
 
 POSTGRES_UID = 999  # fixed in both images, so that volumes can be shared and written from outside
 _WRITER_TARGET = "/files"
@@ -60,7 +60,7 @@ class Engine:
 
     async def write(self, volume: str, image: str, labels: Mapping[str, str], files: Mapping[str, str]) -> None:
         """Put `files` (relative path to text) into `volume`, readable by the servers' user only."""
-        await asyncio.to_thread(self._write, volume, image, labels, files)
+        await in_thread(self._write, volume, image, labels, files)
 
     def _write(self, volume: str, image: str, labels: Mapping[str, str], files: Mapping[str, str]) -> None:
         name = f"{volume}-writer"
@@ -81,13 +81,13 @@ class Engine:
 
     async def signal(self, name: str, signal: str) -> None:
         """Send `signal` to the container if it runs."""
-        container = await asyncio.to_thread(self.container, name)
+        container = await in_thread(self.container, name)
         if container is not None and container.status == "running":
-            await asyncio.to_thread(container.kill, signal)
+            await in_thread(container.kill, signal)
 
     async def run(self, name: str, command: Sequence[str]) -> str:
         """The standard output of `command` in the running container. Raises EngineError with its last lines."""
-        return await asyncio.to_thread(self._run, name, command)
+        return await in_thread(self._run, name, command)
 
     def _run(self, name: str, command: Sequence[str]) -> str:
         container = self.container(name)

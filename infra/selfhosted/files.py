@@ -41,7 +41,8 @@ class Files(pulumi.ComponentResource):
 
         self.written = pulumi.Stash(
             f"{name}-written",
-            input={"files": self.digest, "volume": volume.incarnation},
+            # the image is what the writer runs on: named here, it is there before the hook waits for it
+            input={"files": self.digest, "volume": volume.incarnation, "image": image},
             opts=child(
                 self,
                 depends_on=[volume.resource],

@@ -19,6 +19,7 @@ from infra.errors import DeploymentError
 from infra.hooks import before_change, redact, step
 from infra.selfhosted.engine import Engine
 from infra.selfhosted.stack import child
+from infra.threads import in_thread
 
 HEALTHY = "healthy"
 _WITHIN = 120  # seconds; crash recovery of a small cluster ends well within
@@ -71,7 +72,7 @@ def serving(name: str, engine: Engine, container: docker.Container, parent: pulu
 
 async def asked(engine: Engine, container_id: str, *, patiently: bool) -> str:
     """`healthy`, or one line that says why the container does not serve; `patiently` waits until one is certain."""
-    container = await asyncio.to_thread(engine.container, container_id)
+    container = await in_thread(engine.container, container_id)
     if container is None:
         return f"container {container_id[:12]} is gone: `pulumi up` makes it again"
     try:
@@ -84,17 +85,17 @@ async def _asked(container: Container, *, patiently: bool) -> str:
     condition = Condition.of(container.attrs)
     if patiently and container.status == "restarting":
         # its next try may be a minute away, and what it failed of may be mended
-        await asyncio.to_thread(_start_again, container)
+        await in_thread(_start_again, container)
     until = time.monotonic() + _WITHIN
     while patiently and condition.words != HEALTHY and time.monotonic() < until:
         await asyncio.sleep(_OFTEN)
-        await asyncio.to_thread(container.reload)
+        await in_thread(container.reload)
         condition = Condition.of(container.attrs)
         if condition.hopeless:
             break
     if condition.words == HEALTHY:
         return HEALTHY
-    said = await asyncio.to_thread(lambda: container.logs(tail=_LAST_LINES).decode(errors="replace"))
+    said = await in_thread(lambda: container.logs(tail=_LAST_LINES).decode(errors="replace"))
     waited = "" if condition.hopeless or not patiently else f" after {_WITHIN} s"
     reason = f"container {container.name} {condition.words}{waited}: {last_words(said)}"
     return redact(f"{reason} (all it said: docker logs {container.name})")

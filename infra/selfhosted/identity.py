@@ -4,7 +4,6 @@ Docker hands an existing volume to whoever asks for its name, and destroying the
 holds. So a state that is new to this host refuses a host where volumes of its names already are.
 """
 
-import asyncio
 import uuid
 
 import pulumi
@@ -13,13 +12,14 @@ from infra.errors import DeploymentError
 from infra.hooks import step
 from infra.selfhosted.engine import Engine
 from infra.selfhosted.stack import Names, child
+from infra.threads import in_thread
 
 
 def claim(name: str, names: Names, engine: Engine, parent: pulumi.Resource, *, lasting: bool) -> pulumi.Output[str]:
     """The stack's id (a UUID), once it is sure that the host has no volume of the stack's name from elsewhere."""
 
     async def refuse_others(_: pulumi.ResourceHookArgs) -> None:
-        if taken := await asyncio.to_thread(engine.volumes_of, names.prefix):
+        if taken := await in_thread(engine.volumes_of, names.prefix):
             raise DeploymentError(
                 f"this Docker host has volumes of another {names.prefix} ({', '.join(taken)}), of another Pulumi state "
                 "or left when an earlier one was destroyed: choose another stack name, or, only if nobody needs what "

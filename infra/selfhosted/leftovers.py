@@ -4,8 +4,6 @@ Docker has one network and one container of a name. One that is there although t
 carries this stack's id, was left by a deployment that died between making and recording it. It goes; no volume ever.
 """
 
-import asyncio
-
 import pulumi
 from docker.models.containers import Container
 from docker.models.networks import Network
@@ -14,15 +12,16 @@ from infra.errors import DeploymentError
 from infra.hooks import resolved, step
 from infra.selfhosted.engine import Engine
 from infra.selfhosted.stack import LABEL_ID, Names
+from infra.threads import in_thread
 
 
 def make_room_for_container(hook: str, engine: Engine, names: Names, role: str) -> pulumi.ResourceHookBinding:
     """Runs before the container `role` is created. Fails if another's has its name."""
 
     async def clear(_: pulumi.ResourceHookArgs) -> None:
-        container = await asyncio.to_thread(engine.container, names(role))
+        container = await in_thread(engine.container, names(role))
         if container is not None:
-            await asyncio.to_thread(_remove_container, container, await resolved(pulumi.Output.from_input(names.id)))
+            await in_thread(_remove_container, container, await resolved(pulumi.Output.from_input(names.id)))
 
     return pulumi.ResourceHookBinding(before_create=[step(hook, clear)])
 
@@ -31,9 +30,9 @@ def make_room_for_network(hook: str, engine: Engine, names: Names) -> pulumi.Res
     """Runs before the stack's network is created. Fails if another's has its name."""
 
     async def clear(_: pulumi.ResourceHookArgs) -> None:
-        for network in await asyncio.to_thread(engine.client.networks.list, names=[names.prefix]):
+        for network in await in_thread(engine.client.networks.list, names=[names.prefix]):
             if network.name == names.prefix:  # the engine finds parts of names too
-                await asyncio.to_thread(_remove_network, network, await resolved(pulumi.Output.from_input(names.id)))
+                await in_thread(_remove_network, network, await resolved(pulumi.Output.from_input(names.id)))
 
     return pulumi.ResourceHookBinding(before_create=[step(hook, clear)])
 

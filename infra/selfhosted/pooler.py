@@ -119,7 +119,8 @@ server_tls_ca_file = /etc/pgstack/tls/ca.crt
 server_tls_cert_file = /etc/pgstack/tls/client.crt
 server_tls_key_file = /etc/pgstack/tls/client.key
 
-server_idle_timeout = 60
+; what a burst opened is closed soon after it: an idle connection costs Postgres memory, a new one 10 ms
+server_idle_timeout = 10
 server_lifetime = 3600
 ; the default of 15 s would be a 15 s stall after every restart of Postgres
 server_login_retry = 1
