@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from ops.errors import EngineError, UnknownError
 
 LABEL = "pgstack.stack"
 _TIMEOUT = 600  # seconds; a stopping server may write a long checkpoint
+_ONE_CHECK = 5  # seconds
+_TELLING = re.compile(r"pgstack: |FATAL|PANIC|ERROR")
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,21 @@ class Engine:
             said = (err or out or b"").decode(errors="replace").strip().splitlines() or ["it said nothing"]
             raise EngineError(f"`{command[0]}` in {name} ended with {done.exit_code}: {said[-1]}")
         return (out or b"").decode(errors="replace")
+
+    def passes_its_check(self, container: Container) -> bool:
+        """Whether the running container's own health check passes now; the engine asks only every ten seconds."""
+        _, *check = container.attrs["Config"]["Healthcheck"]["Test"]  # CMD, then the command
+        try:
+            return bool(container.exec_run(["timeout", str(_ONE_CHECK), *check]).exit_code == 0)
+        except APIError:  # it ended meanwhile, as the next look shows
+            return False
+
+    def last_words(self, name: str) -> str:
+        """The last line of the container's log that names a failure, else its last line."""
+        said = self.existing(name).logs(tail=20).decode(errors="replace")
+        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        telling = [line for line in lines if _TELLING.search(line)]
+        return (telling or lines or ["it said nothing"])[-1].removeprefix("pgstack: ")
 
     def read(self, name: str, path: str) -> str:
         """A file of the container, which need not run. Raises EngineError if there is none."""

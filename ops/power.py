@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 # clients leave first; Postgres hands its last WAL to the repository while it stops, so the repository goes last
 STOP_ORDER = ("pooler", "postgres", "backup")
 _HEALTHY_WITHIN = 180  # seconds; crash recovery replays what max_wal_size allows
+_HOPELESS = 3  # restarts; the first could be a race with the server it needs
 
 
 def start(stack: StackOption = None) -> None:
@@ -63,18 +64,18 @@ def _wait_until_healthy(engine: Engine, role: str, name: str) -> None:
 
     from ops.readings import containers  # noqa: PLC0415
 
-    def state() -> containers.State:
-        return containers.look(engine, role, name)
+    def undecided(state: containers.State) -> bool:
+        return not serves(state) and state.restarts < _HOPELESS
 
-    try:
-        tenacity.Retrying(
-            retry=tenacity.retry_if_result(lambda it: not (it.well and it.health == "healthy")),
-            wait=tenacity.wait_fixed(0.3),
-            stop=tenacity.stop_after_delay(_HEALTHY_WITHIN),
-        )(state)
-    except tenacity.RetryError:
-        last = state()
-        raise EngineError(
-            f"{name} is {last.state}{last.health and f', {last.health}'} after {_HEALTHY_WITHIN} s: "
-            f"`pgstack logs {role}` says why"
-        ) from None
+    def serves(state: containers.State) -> bool:
+        return state.well and state.health == "healthy"
+
+    last = tenacity.Retrying(
+        retry=tenacity.retry_if_result(undecided),
+        wait=tenacity.wait_fixed(0.3),
+        stop=tenacity.stop_after_delay(_HEALTHY_WITHIN),
+        retry_error_callback=lambda attempts: attempts.outcome and attempts.outcome.result(),
+    )(lambda: containers.look(engine, role, name))
+    if not serves(last):
+        how = "keeps ending" if last.restarts >= _HOPELESS else f"is not healthy after {_HEALTHY_WITHIN} s"
+        raise EngineError(f"{name} {how}: {engine.last_words(name)} (all it said: `pgstack logs {role}`)")

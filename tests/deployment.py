@@ -16,6 +16,7 @@ import pytest
 from docker.models.containers import Container
 
 CHECKOUT = Path(__file__).parents[1]
+ROLES = ("postgres", "pooler", "backup")  # a stack's containers
 _UP_WITHIN = 600  # seconds; the images may have to be built
 
 
@@ -113,6 +114,11 @@ class Stack:
     def container(self, role: str) -> Container:
         """The running container of `role`: postgres, pooler or backup."""
         return self.engine.containers.get(f"{self.prefix}-{role}")
+
+    def serves(self, role: str) -> bool:
+        """Whether the container of `role` runs and its own health check passes now."""
+        container = self.container(role)
+        return container.status == "running" and container.exec_run(["/usr/local/bin/healthy"]).exit_code == 0
 
     def execute(self, role: str, *command: str) -> str:
         """The output of a command in a container. Fails the test if it fails."""

@@ -102,9 +102,9 @@ def run(
         log_opts=_LOG_OPTIONS,
         healthcheck=docker.ContainerHealthcheckArgs(
             tests=["CMD", "/usr/local/bin/healthy"],
-            interval="2s",
+            interval="10s",  # each costs a process or two; who waits for health asks itself (health.py)
             timeout="5s",
-            retries=5,
+            retries=3,
             start_period="1m0s",
         ),
         opts=child(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ops.engine import Engine
@@ -28,11 +28,14 @@ class State:
 
 
 def look(engine: Engine, role: str, name: str) -> State:
-    """The container of that name, which may be missing."""
+    """The container of that name, which may be missing; its health is that of now, not of the engine's last look."""
     container = engine.container(name)
     if container is None:
         return State(role, name, "missing", "", None, "", 0)
-    return described(role, name, container.attrs)
+    state = described(role, name, container.attrs)
+    if state.state == "running" and not state.well and engine.passes_its_check(container):
+        return replace(state, health="healthy")
+    return state
 
 
 def described(role: str, name: str, attributes: dict[str, Any]) -> State:

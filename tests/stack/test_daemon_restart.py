@@ -3,11 +3,10 @@
 import pytest
 import tenacity
 
-from tests.deployment import NewStack, Stack
+from tests.deployment import ROLES, NewStack, Stack
 from tests.stack.second_daemon import Daemon, StackOnSecondDaemon, missing, second_daemon
 from tests.stack.writer import writing
 
-ROLES = ("postgres", "pooler", "backup")
 BACK_WITHIN = 60  # seconds
 
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.deployment import Stack
+from tests.deployment import ROLES, Stack
 
-ROLES = ("postgres", "pooler", "backup")
 _NO_CAPABILITY = "0000000000000000"
 
 
@@ -39,7 +38,7 @@ def test_a_container_s_log_is_bounded_and_it_is_given_time_to_stop(inspected: di
     wanted = {"postgres": ("SIGINT", 180), "pooler": ("SIGINT", 30), "backup": ("SIGTERM", 60)}
     role = inspected["Config"]["Labels"]["pgstack.role"]
     assert (inspected["Config"]["StopSignal"], inspected["Config"]["StopTimeout"]) == wanted[role]
-    assert inspected["State"]["Health"]["Status"] == "healthy"
+    assert inspected["Config"]["Healthcheck"]["Test"] == ["CMD", "/usr/local/bin/healthy"]
 
 
 def test_the_server_has_the_memory_that_was_set_and_no_swap(stack: Stack) -> None:
