@@ -18,6 +18,7 @@ up: tools ## deploy, migrate, seed and back up a stack (STACK=dev, TEMPLATE=a fi
 	  && pulumi up --stack $(STACK) --yes --skip-preview && pgstack status --stack $(STACK)
 
 down: tools ## destroy a stack; asks first, YES=1 does not (STACK=dev)
+	@[ -n "$(YES)" ] || [ -t 0 ] || { echo "make down asks first, and there is no terminal: make down STACK=$(STACK) YES=1" >&2; exit 2; }
 	@$(prepare) && pgstack recover --quiet --stack $(STACK) && pulumi destroy --stack $(STACK) $(if $(YES),--yes --skip-preview)
 
 check: python ## formatting, lint, types and the tests that need no Docker; under a minute

@@ -29,6 +29,10 @@ class Schema(pulumi.ComponentResource):
     ) -> None:
         super().__init__("pgstack:index:Schema", name, None, opts)
         wanted = {app: content(app, settings) for app in settings.apps}
+        for app, revision in settings.revisions.items():
+            pulumi.log.info(
+                f"{app} is held at revision {revision}: `pgstack migrate up {app}` lets it go to the newest"
+            )
 
         async def announce(args: pulumi.ResourceHookArgs) -> None:
             before = (args.old_inputs or {}).get("input") or {}

@@ -183,7 +183,14 @@ _ALLOWED: Mapping[str, Callable[[], str]] = {
     "keepFull": lambda: "give a number from 1 to 100",
     "keepDifferential": lambda: "give a number from 1 to 100",
 }
-_EXAMPLE = {"memory": "4GB", "environment": "dev", "target": "docker", "address": "127.0.0.1"}
+_EXAMPLE = {
+    "memory": "pgstack:memory 4GB",
+    "environment": "pgstack:environment dev",
+    "target": "pgstack:target docker",
+    "address": "pgstack:address 127.0.0.1",
+    "apps": "--path 'pgstack:apps[0]' dovvybuddy",
+    "seeds": "--path 'pgstack:seeds[0]' base",
+}
 
 
 def parse(project: str, stack: str, given: Mapping[str, Any]) -> Settings:
@@ -207,5 +214,5 @@ def _problem(stack: str, values: Mapping[str, Any], detail: Any) -> str:
         return f"pgstack:{key} is no setting: {hint} (pulumi config rm pgstack:{key})"
     where = f"stacks/Pulumi.{stack}.yaml"
     if key in _EXAMPLE:
-        where += f", or: pulumi config set pgstack:{key} {_EXAMPLE[key]}"
+        where += f", or: pulumi config set {_EXAMPLE[key]}"
     return f'pgstack:{key} is "{values.get(key)}": {_ALLOWED[key]()} ({where})'

@@ -80,11 +80,11 @@ def list_(
     found = Stack.read(stack)
     from ops.engine import Engine  # noqa: PLC0415 - slow imports come after what fails fast
     from ops.readings.repository import repository  # noqa: PLC0415
-    from ops.words import ago, size, span  # noqa: PLC0415
+    from ops.words import ago, in_json, size, span  # noqa: PLC0415
 
     there = repository(Engine.connect(found.pulumi.environ), found.container("backup"))
     if as_json:
-        print(json.dumps([asdict(it) for it in there.backups], indent=2))
+        print(json.dumps([asdict(it) for it in there.backups], indent=2, default=in_json))
         return
     from rich.console import Console  # noqa: PLC0415
 
@@ -94,8 +94,8 @@ def list_(
         (
             it.label,
             it.type,
-            ago(time.time() - it.stop),
-            span(it.stop - it.start),
+            ago(time.time() - it.stop.timestamp()),
+            span((it.stop - it.start).total_seconds()),
             size(it.size),
             size(it.stored),
         )

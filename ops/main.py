@@ -22,15 +22,21 @@ def main() -> None:
 
 def _run() -> None:
     # loaded here, because Ctrl-C may come while they load
-    from db.errors import DbError  # noqa: PLC0415
-    from ops.errors import FAILED, OpsError  # noqa: PLC0415
+    from db.errors import DbError, UnknownAppError, UnreachableError  # noqa: PLC0415
+    from ops.errors import FAILED, UNKNOWN, OpsError  # noqa: PLC0415
     from ops.verbs import app  # noqa: PLC0415
 
     try:
         app()
-    except (OpsError, DbError) as error:
+    except OpsError as error:
         print(f"pgstack: {error}", file=sys.stderr)
-        sys.exit(error.code if isinstance(error, OpsError) else FAILED)
+        sys.exit(error.code)
+    except UnreachableError as error:
+        print(f"pgstack: {error}; `pgstack status` says more, `pgstack start` starts a stopped stack", file=sys.stderr)
+        sys.exit(FAILED)
+    except DbError as error:
+        print(f"pgstack: {error}", file=sys.stderr)
+        sys.exit(UNKNOWN if isinstance(error, UnknownAppError) else FAILED)
 
 
 if __name__ == "__main__":

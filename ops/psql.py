@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from ops.stack import Kind, Stack, StackOption
 if TYPE_CHECKING:
     from db.urls import DatabaseURL
 
+_LISTENS_WITHIN = 10  # seconds
 _CA_INSIDE = "/etc/pgstack/tls/ca.crt"
 # A password has no place on a command line or in a container's environment: a file that only psql's user reads.
 _KEEP_FILE = 'umask 077 && file=$(mktemp /tmp/psql.XXXXXX) && cat > "$file" && echo "$file"'
@@ -51,6 +53,7 @@ def psql(
         _exec(found, [], ["-h", "/run/postgresql", "-U", "postgres", "-d", database, *given])
     elif program := shutil.which("psql"):
         url = found.parsed(app, kind)
+        _insist_on_a_listener(url)
         variables = environment(url, str(found.ca_file()))
         sys.stdout.flush()
         os.execve(program, ["psql", *given], {**os.environ, **variables})  # noqa: S606 - becomes psql
@@ -69,6 +72,17 @@ def environment(url: DatabaseURL, ca_file: str) -> dict[str, str]:
         "PGSSLMODE": url.sslmode or "verify-full",
         "PGSSLROOTCERT": ca_file,
     }
+
+
+def _insist_on_a_listener(url: DatabaseURL) -> None:
+    """psql itself would only say that the connection is refused."""
+    try:
+        socket.create_connection((url.host, url.port), timeout=_LISTENS_WITHIN).close()
+    except OSError as error:
+        raise EngineError(
+            f"nothing answers at {url.host}:{url.port} ({error.strerror or error}): "
+            "`pgstack status` says why, `pgstack start` starts a stopped stack"
+        ) from None
 
 
 def _inside(stack: Stack, url: DatabaseURL, kind: Kind, given: Sequence[str]) -> int:

@@ -26,11 +26,13 @@ def seed(
 
     pgstack seed dovvybuddy --set base --set demo
     """
+    from db import seeds  # noqa: PLC0415 - not for help
+
+    if unknown := [name for name in sets or () if name not in seeds.SETS]:
+        raise typer.BadParameter(f'"{unknown[0]}" is no seed set: give {" or ".join(seeds.SETS)}')
     found = Stack.read(stack)
     apps = [found.app(app)] if app else found.apps
     wanted = tuple(sets or settings(found.name).seeds)
-    from db import seeds  # noqa: PLC0415 - after what fails fast
-
     for name in apps:
         written = seeds.seed(
             name,

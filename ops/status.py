@@ -43,11 +43,12 @@ def status(
     from ops.engine import Engine  # noqa: PLC0415 - as said at _load
     from ops.survey import survey  # noqa: PLC0415
     from ops.verdict import judge  # noqa: PLC0415
+    from ops.words import in_json  # noqa: PLC0415
 
     read = survey(found, Engine.connect(found.pulumi.environ))
     verdict = judge(read, lasting=found.lasting, stack=found.name)
     if as_json:
-        print(json.dumps(described(found, read, verdict), indent=2, default=str))
+        print(json.dumps(described(found, read, verdict), indent=2, default=in_json))
     else:
         from rich.console import Console  # noqa: PLC0415
 
@@ -63,7 +64,7 @@ def _load() -> None:
 
 
 def described(stack: Stack, read: Survey, verdict: Verdict) -> dict[str, Any]:
-    """The status as plain data; times of backups in seconds since 1970, sizes in bytes, no secret."""
+    """The status as plain data; sizes in bytes, no secret."""
     return {
         "stack": stack.name,
         "target": stack.outputs["target"],
@@ -158,7 +159,11 @@ def _backups(console: Console, read: Survey) -> None:
     rows = []
     for kind, name in TYPES.items():
         last = read.backups.repository.newest(kind)
-        when = (ago(time.time() - last.stop), size(last.size), size(last.stored), last.label) if last else ("never",)
+        when = (
+            (ago(time.time() - last.stop.timestamp()), size(last.size), size(last.stored), last.label)
+            if last
+            else ("never",)
+        )
         rows.append((name, *when, *("",) * (4 - len(when))))
     _table(console, "backup", "last", "database", "stored", "label", rows=rows)
 
@@ -181,8 +186,12 @@ def _facts(console: Console, stack: Stack, read: Survey) -> None:
 
     facts = [("images", ", ".join(dict.fromkeys(it.image for it in read.containers if it.image)))]
     if server := read.server:
-        last = "nothing archived yet" if server.archived is None else f"last segment archived {ago(server.archived)}"
-        waits = f", the oldest for {span(server.oldest)}" if server.oldest is not None else ""
+        last = (
+            "nothing archived yet"
+            if server.archived_ago is None
+            else f"last segment archived {ago(server.archived_ago)}"
+        )
+        waits = f", the oldest for {span(server.oldest_ago)}" if server.oldest_ago is not None else ""
         facts.append(("WAL", f"{last}, {server.waiting} waiting{waits}"))
     if read.backups:
         for disk in read.backups.disks:

@@ -95,9 +95,9 @@ def _pins(comparison: Comparison) -> Iterator[str]:
 def _server(server: Server) -> Iterator[str]:
     if server.archive_fails:
         yield "the last attempt to archive WAL failed: `pgstack logs postgres` says why; WAL is kept until it works"
-    elif server.oldest is not None and server.oldest > _ARCHIVED_WITHIN:
+    elif server.oldest_ago is not None and server.oldest_ago > _ARCHIVED_WITHIN:
         yield (
-            f"{server.waiting} WAL segments wait to be archived, the oldest for {server.oldest:.0f} s: "
+            f"{server.waiting} WAL segments wait to be archived, the oldest for {server.oldest_ago:.0f} s: "
             "`pgstack logs postgres` and `pgstack logs backup` say why"
         )
     if server.connections > _FULL_CONNECTIONS * server.max_connections:
@@ -136,8 +136,8 @@ def _repository(backups: BackupContainer) -> Iterator[str]:
 
 def _late(backups: BackupContainer, now: float) -> Iterator[str]:
     newest = backups.repository.newest()
-    if newest and now - newest.stop > _BACKED_UP_WITHIN:
-        days = (now - newest.stop) / 86400
+    if newest and now - newest.stop.timestamp() > _BACKED_UP_WITHIN:
+        days = (now - newest.stop.timestamp()) / 86400
         yield f"the last backup is {days:.1f} days old: `pgstack backup now`; see `pgstack logs backup`"
 
 

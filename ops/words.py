@@ -1,4 +1,6 @@
-"""How times and sizes are said in tables."""
+"""How times and sizes are said: in tables, and in JSON."""
+
+import datetime
 
 _STEPS = ((1, "s"), (60, "min"), (3600, "h"), (86400, "d"))
 _KIB = 1024
@@ -22,3 +24,10 @@ def size(amount: float) -> str:
             return f"{amount:.0f} B" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= _KIB
     return f"{amount:.1f} TB"
+
+
+def in_json(value: object) -> str:
+    """For `json.dumps(default=...)`: times as ISO 8601 with their zone. Raises TypeError for anything else."""
+    if isinstance(value, datetime.datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no place in JSON")

@@ -1,10 +1,13 @@
 """What must hold on the Docker host before anything is created; otherwise a deployment would stop half-way."""
 
+import ipaddress
 import shutil
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pulumi
 
 from infra.errors import DeploymentError
 from infra.selfhosted.engine import Engine
@@ -40,6 +43,11 @@ def survey(settings: Settings) -> Host:
     for role, key, port in (("pooler", "pooledPort", pooled), ("postgres", "directPort", direct)):
         if port:
             check_port(engine, names(role), key, settings.address, port)
+    if not ipaddress.ip_address(settings.address).is_loopback:
+        pulumi.log.warn(
+            f"pgstack:address is {settings.address}: whoever reaches that address reaches both servers' ports, "
+            "and only TLS and passwords stand between; 127.0.0.1 admits this host alone"
+        )
     every_address = settings.address == "0.0.0.0"  # noqa: S104 - a comparison
     return Host(engine, prepared, pooled, direct, "127.0.0.1" if every_address else settings.address)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -24,12 +25,12 @@ timeout 1 du -skx /var/lib/postgresql /var/lib/pgbackrest || true
 
 @dataclass(frozen=True)
 class Backup:
-    """Times are seconds since 1970; sizes bytes: `size` of the restored cluster, `stored` what this backup added."""
+    """Sizes are bytes: `size` of the restored cluster, `stored` what this backup added."""
 
     label: str
     type: str  # full, diff, incr
-    start: int
-    stop: int
+    start: datetime.datetime
+    stop: datetime.datetime
     size: int
     stored: int
     wal_start: str
@@ -121,11 +122,15 @@ def _backup(given: dict[str, Any]) -> Backup:
     return Backup(
         label=given["label"],
         type=given["type"],
-        start=int(given["timestamp"]["start"]),
-        stop=int(given["timestamp"]["stop"]),
+        start=_moment(given["timestamp"]["start"]),
+        stop=_moment(given["timestamp"]["stop"]),
         size=int(given["info"]["size"]),
         stored=int(given["info"]["repository"]["delta"]),
         wal_start=given["archive"]["start"],
         wal_stop=given["archive"]["stop"],
         failed=bool(given.get("error")),
     )
+
+
+def _moment(seconds: int) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC)

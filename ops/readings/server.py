@@ -16,10 +16,10 @@ SELECT json_build_object(
   'pgvector', (SELECT default_version FROM pg_available_extensions WHERE name = 'vector'),
   'connections', (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
   'max_connections', current_setting('max_connections')::int,
-  'archived', (SELECT extract(epoch FROM now() - last_archived_time) FROM pg_stat_archiver),
+  'archived_ago', (SELECT extract(epoch FROM now() - last_archived_time) FROM pg_stat_archiver),
   'archive_fails', (SELECT last_failed_time > coalesce(last_archived_time, '-infinity') FROM pg_stat_archiver),
   'waiting', (SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'),
-  'oldest', (SELECT extract(epoch FROM max(now() - modification)) FROM pg_ls_archive_statusdir()
+  'oldest_ago', (SELECT extract(epoch FROM max(now() - modification)) FROM pg_ls_archive_statusdir()
              WHERE name LIKE '%.ready'));
 """
 _OF_AN_APP = """\
@@ -38,16 +38,16 @@ SELECT json_build_object('app', '{app}', 'revision', NULL, 'applied', '{{}}'::js
 
 @dataclass(frozen=True)
 class Server:
-    """`archived` and `oldest` are seconds ago: the last archived WAL segment, and the oldest that waits for it."""
+    """The two `_ago` are in seconds: the last archived WAL segment, and the oldest that waits for it."""
 
     version: str
     pgvector: str | None
     connections: int
     max_connections: int
-    archived: float | None
+    archived_ago: float | None
     archive_fails: bool
     waiting: int
-    oldest: float | None
+    oldest_ago: float | None
 
 
 @dataclass(frozen=True)

@@ -133,6 +133,8 @@ def test_stop_is_clean_and_start_goes_on_with_every_row(stack: Stack, pgstack: R
         assert "database system is shut down" in pgstack("logs", "postgres", "-n", "3").stdout
         unwell = pgstack("status", code=1).stdout
         assert f"container {stack.prefix}-postgres is exited: `pgstack start` starts it" in unwell
+        for verb in (("psql", "maps"), ("migrate", "plan")):
+            assert "`pgstack start` starts a stopped stack" in pgstack(*verb, code=1).stderr
     finally:
         pgstack("start")
     pgstack("status")

@@ -52,6 +52,8 @@ def test_wrong_usage_ends_with_2() -> None:
     assert pgstack("psql", "maps", "--admin", "--direct").returncode == 2
     assert pgstack("env", "maps", "--ca-path", "/ca.crt").returncode == 2
     assert pgstack("logs", "--since", "yesterday").returncode == 2
+    assert pgstack("seed", "--set", "everything").returncode == 2
+    assert pgstack("migrate", "revision", "atlas", "Add a slug").returncode == 2
 
 
 def test_keys_are_not_exported_into_the_checkout(tmp_path: Path) -> None:

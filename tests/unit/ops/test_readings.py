@@ -9,8 +9,8 @@ from ops.readings import pooler, repository, server
 from ops.readings.containers import described
 
 SERVER = """\
-{"version" : "16.14", "pgvector" : "0.8.5", "connections" : 7, "max_connections" : 64, "archived" : 45.503753, \
-"archive_fails" : false, "waiting" : 0, "oldest" : null}
+{"version" : "16.14", "pgvector" : "0.8.5", "connections" : 7, "max_connections" : 64, "archived_ago" : 45.503753, \
+"archive_fails" : false, "waiting" : 0, "oldest_ago" : null}
 {"app" : "dovvybuddy", "revision" : "0001_initial_schema", "applied" : { "0001_initial_schema" : "ab12" }}
 {"app" : "maps", "revision" : null, "applied" : {}}
 """
@@ -56,7 +56,7 @@ pgBackRest 2.55.1
 
 def test_the_server_and_each_database_are_read_from_one_answer() -> None:
     read, databases = server.parse(SERVER)
-    assert (read.version, read.connections, read.max_connections, read.archived) == ("16.14", 7, 64, 45.503753)
+    assert (read.version, read.connections, read.max_connections, read.archived_ago) == ("16.14", 7, 64, 45.503753)
     assert databases["dovvybuddy"].applied == {"0001_initial_schema": "ab12"}
     assert databases["maps"].revision is None
 

@@ -31,11 +31,13 @@ def at(name: str | None, *applied: str) -> Database:
 
 
 def backup(kind: str = "full", age: float = 3600) -> Backup:
-    stop = int(NOW - age)
-    return Backup("20261121-094928F", kind, stop - 2, stop, GIB, GIB, "02", "03", failed=False)
+    stop = datetime.datetime.fromtimestamp(NOW - age, datetime.UTC)
+    return Backup(
+        "20261121-094928F", kind, stop - datetime.timedelta(seconds=2), stop, GIB, GIB, "02", "03", failed=False
+    )
 
 
-SERVER = Server("16.14", "0.8.5", 7, 64, 45.0, archive_fails=False, waiting=0, oldest=None)
+SERVER = Server("16.14", "0.8.5", 7, 64, 45.0, archive_fails=False, waiting=0, oldest_ago=None)
 POOLER = Pooler("1.24.1", 20, 2000, (Pool("maps", 20, 0, 0.0, 5, 1, 15),))
 BACKUPS = BackupContainer(
     "2.55",
@@ -101,13 +103,13 @@ def test_a_revision_held_back_on_purpose_is_a_note_and_no_problem() -> None:
 
 
 def test_wal_that_waits_too_long_is_a_problem_and_a_short_wait_is_none() -> None:
-    assert problems(replace(WELL, server=replace(SERVER, waiting=1, oldest=30.0))) == ""
-    assert "5 WAL segments wait" in problems(replace(WELL, server=replace(SERVER, waiting=5, oldest=400.0)))
+    assert problems(replace(WELL, server=replace(SERVER, waiting=1, oldest_ago=30.0))) == ""
+    assert "5 WAL segments wait" in problems(replace(WELL, server=replace(SERVER, waiting=5, oldest_ago=400.0)))
     assert "failed" in problems(replace(WELL, server=replace(SERVER, archive_fails=True)))
 
 
 def test_an_idle_server_that_archived_nothing_for_long_is_well() -> None:
-    assert problems(replace(WELL, server=replace(SERVER, archived=9 * 3600.0))) == ""
+    assert problems(replace(WELL, server=replace(SERVER, archived_ago=9 * 3600.0))) == ""
 
 
 def test_full_servers_and_waiting_clients_are_problems() -> None:
