@@ -16,7 +16,8 @@ _KIB = 1024
 _VOLUMES = {"/var/lib/postgresql": "data", "/var/lib/pgbackrest": "backups"}
 # `du` of a very large cluster takes longer than anybody waits for a status
 _LOOK = """\
-"$@" --output=json info && echo
+"$@" --output=json info || exit
+echo
 pgbackrest version
 df -kP /var/lib/postgresql /var/lib/pgbackrest | tail -n +2
 timeout 1 du -skx /var/lib/postgresql /var/lib/pgbackrest || true
