@@ -27,7 +27,7 @@ check: python ## formatting, lint, types and the tests that need no Docker; unde
 
 test: tools ## everything: check, then a real Postgres and real deployments; brings what it needs
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
-	@.venv/bin/pytest tests
+	@.venv/bin/pytest -n 2 --dist loadfile tests
 
 python:
 	@$(PYTHON) -m tools python

@@ -1,6 +1,7 @@
 """Deployments that all tiers share: each is real, has a name of its own, and is removed whatever happens."""
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,12 @@ import pytest
 
 from tests.deployment import NewStack, Stack, copy_of_the_checkout
 from tools.shell import environment
+
+
+def pytest_configure() -> None:
+    """A job in a shell's background ignores Ctrl-C, and so would everything that it starts; tests send it."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
