@@ -1,0 +1,34 @@
+"""docs/requirements.md is current, and no requirement is without an answer."""
+
+from pathlib import Path
+
+import pytest
+
+from tests import requirements
+
+
+def test_every_requirement_has_its_proof_and_the_page_says_which() -> None:
+    listed, proven = requirements.listed(), requirements.proven()
+    assert requirements.problems(listed, proven) == []
+    assert requirements.PAGE.read_text() == requirements.page(listed, proven), "run `make docs` and commit"
+
+
+def test_what_nothing_answers_and_what_is_not_listed_is_named(tmp_path: Path) -> None:
+    (tmp_path / "maps.toml").write_text(
+        '[users.id]\ndocument = "maps-schema.md"\nline = 7\nsays = "text key"\n'
+        '[users.name]\ndocument = "maps-schema.md"\nline = 8\nsays = "a name"\nanswered_by = "elsewhere"\n'
+    )
+    listed = requirements.listed(tmp_path)
+    assert requirements.problems(listed, {"maps.users.age": ["tests/db/test_x.py::test_y"]}) == [
+        "maps.users.id: no test proves it",
+        "tests/db/test_x.py::test_y names maps.users.age, which is not listed",
+    ]
+    shown = requirements.page(listed, {"maps.users.id": ["tests/db/test_x.py::test_y"]})
+    assert "| text key | maps-schema.md:7 | `db/test_x.py::test_y` |" in shown
+    assert "| a name | maps-schema.md:8 | elsewhere |" in shown
+
+
+def test_an_entry_that_lacks_a_part_is_named(tmp_path: Path) -> None:
+    (tmp_path / "maps.toml").write_text('[users.id]\nsays = "text key"\n')
+    with pytest.raises(ValueError, match=r"maps.toml: maps.users.id: .*'document' and 'line'"):
+        requirements.listed(tmp_path)
