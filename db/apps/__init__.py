@@ -29,9 +29,10 @@ def folder(app: str) -> Path:
 def host(app: str) -> str:
     """The app whose database `app` lives in: itself, for all but guests. Raises UnknownAppError."""
     folder(app)
-    named: str = getattr(importlib.import_module(f"db.apps.{app}"), "DATABASE", app)
-    if named != app and (named not in names() or host(named) != named):
-        raise UnknownAppError(named, [it for it in names() if host(it) == it and it != app])
+    named = _database(app)
+    hosts = [name for name in names() if _database(name) == name]
+    if named != app and named not in hosts:  # no guest of a guest: one level is what a bootstrap can order
+        raise UnknownAppError(named, hosts)
     return named
 
 
@@ -45,3 +46,8 @@ def shared(app: str) -> Mapping[str, tuple[str, ...]]:
 def in_order(wanted: Iterable[str]) -> tuple[str, ...]:
     """`wanted` with every host before its guests, otherwise as given: the order to migrate and seed in."""
     return tuple(sorted(wanted, key=lambda app: host(app) != app))
+
+
+def _database(app: str) -> str:
+    named: str = getattr(importlib.import_module(f"db.apps.{app}"), "DATABASE", app)
+    return named

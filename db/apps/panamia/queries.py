@@ -117,7 +117,7 @@ def timeline(
 
 
 def _newest(
-    session: DatabaseSession, statement: Select[tuple[T]], model: type[T], after: Position | None, size: int
+    session: DatabaseSession, statement: Select[T], model: type[T], after: Position | None, size: int
 ) -> list[T]:
     if after is not None:
         statement = statement.where(tuple_(model.created_at, model.id) < (after.created_at, after.id))
