@@ -10,6 +10,7 @@ import psycopg
 from db.bootstrap import Admin, AppAccess, Bootstrapped
 from db.bootstrap.catalogue import Catalogue, Connection
 from db.bootstrap.databases import close_to_public, ensure_contents, ensure_database
+from db.bootstrap.guests import ensure_guest
 from db.bootstrap.pooler import ensure_lookup
 from db.bootstrap.roles import ensure_group, ensure_login, ensure_settings, groups
 from db.connections import CONNECT_TIMEOUT, explain, with_retries
@@ -49,6 +50,7 @@ def run(
             ):
                 inside = Catalogue(connection, changes, report)
                 schemas, missing[access.app] = ensure_contents(inside, access)
+                ensure_guest(inside, access)
                 ensure_settings(cluster, access, schemas)
             for extension in missing[access.app]:
                 report(f"{access.app}: the server has no extension {extension}; embeddings will be JSONB")

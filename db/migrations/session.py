@@ -27,7 +27,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from psycopg import sql
 
-from db import connections, engine
+from db import apps, connections, engine
 from db.errors import DbError, PoolerError, TargetError
 from db.migrations import failures, history, lock
 from db.migrations.revisions import HOME, Revision, revisions
@@ -207,6 +207,26 @@ def check_target(control: Connection, app: str) -> None:
         raise TargetError(
             f"login {login} may not create in schema {app} of database {database}: migrations need the owner's URL"
             f" ({URL_VARIABLE}, `pgstack env {app}` prints it)"
+        )
+    host = apps.host(app)
+    lacking = [
+        table
+        for table, columns in apps.shared(host).items()
+        if host != app
+        # without USAGE on the host's schema to_regclass would be an error
+        and not _scalar(
+            control,
+            "SELECT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = to_regnamespace(%s) AND c.relname = %s"
+            " AND has_schema_privilege(c.relnamespace, 'USAGE') AND has_column_privilege(c.oid, %s, 'REFERENCES'))",
+            host,
+            table,
+            columns[0],
+        )
+    ]
+    if lacking:
+        raise TargetError(
+            f"{app} lives in the database of {host}, but may not refer to {host}'s {', '.join(lacking)} in database"
+            f" {database}: migrate {host} first, then run the bootstrap again"
         )
 
 

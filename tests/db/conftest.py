@@ -21,6 +21,7 @@ import tenacity
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from db import apps, migrations, seeds
 from db.bootstrap import AppAccess, Bootstrapped, Login, bootstrap
 from tests.deployment import Stack
 
@@ -196,6 +197,9 @@ def prepare(server: Server) -> Iterator[Prepare]:
     made: list[Prepared] = []
 
     def prepared(app: str, on: Server = server) -> Prepared:
+        host = apps.host(app) if app in apps.names() else app
+        if host != app:
+            return guest(app, prepared(host, on))
         worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
         access = access_for(app, f"test_{os.getpid()}_{worker}_{next(_numbers)}")
         outcome = bootstrap(on.admin, [access], report=lambda _: None)
@@ -208,6 +212,14 @@ def prepare(server: Server) -> Iterator[Prepare]:
             connection.execute(
                 sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(done.access.database))
             )
+
+
+def guest(app: str, host: Prepared) -> Prepared:
+    """Bootstraps a guest into the database of `host`, which is migrated and gets its demo seeds."""
+    migrations.upgrade(host.access.app, host.owner_url, report=lambda _: None)
+    seeds.seed(host.access.app, host.owner_url, ["demo"], environment="dev", report=lambda _: None)
+    access = access_for(app, host.access.database)
+    return Prepared(host.server, access, bootstrap(host.server.admin, [access], report=lambda _: None))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from db import migrations
+from db import apps, migrations
 from tests.db.conftest import Prepare, Prepared, add_revision
 
 CHECKOUT = Path(__file__).parents[2]
@@ -46,7 +46,7 @@ def test_upgrading_keeps_history_and_downgrading_reverts_it(maps: Prepared) -> N
     assert alembic("-n", "maps", "current", url=maps.owner_url).stdout.strip() == "0001_initial_schema"
 
 
-@pytest.mark.parametrize("app", ["dovvybuddy", "maps"])
+@pytest.mark.parametrize("app", apps.names())
 def test_the_models_are_what_the_migrations_make(prepare: Prepare, app: str) -> None:
     prepared = prepare(app)
     migrations.upgrade(app, prepared.owner_url, report=lambda _: None)
@@ -87,7 +87,7 @@ def test_sql_can_be_printed_without_a_database(maps: Prepared) -> None:
 @pytest.mark.parametrize(
     ("arguments", "url", "line"),
     [
-        (("current",), None, 'FAILED: no app "alembic": name one with -n, of dovvybuddy, maps'),
+        (("current",), None, f'FAILED: no app "alembic": name one with -n, of {", ".join(apps.names())}'),
         (
             ("-n", "maps", "current"),
             None,

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 import tenacity
 
-from db import migrations
+from db import apps, migrations
 from db.errors import HistoryError, LoginError, MigrationError, RevisionError, TargetError, UnknownAppError
 from db.migrations import lock, session
 from tests.db.conftest import Prepare, Prepared, add_revision
@@ -193,7 +193,7 @@ class TestWhatIsRefusedBeforeAnythingIsTried:
             migrations.upgrade("maps", maps.owner_url, target="0009", report=silent)
 
     def test_an_unknown_app(self, maps: Prepared) -> None:
-        with pytest.raises(UnknownAppError, match='unknown app "mops": the apps are dovvybuddy, maps'):
+        with pytest.raises(UnknownAppError, match=f'unknown app "mops": the apps are {", ".join(apps.names())}'):
             migrations.upgrade("mops", maps.owner_url, report=silent)
 
     def test_more_steps_down_than_there_are(self, migrated: Prepared) -> None:

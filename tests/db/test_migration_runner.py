@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from db import migrations
+from db import apps, migrations
 from db.errors import MigrationError, RevisionError
 from db.migrations.runner import UNFILLED, new
 from tests.db.conftest import Prepare, Prepared, add_revision
@@ -74,7 +74,7 @@ def test_the_history_says_what_when_by_whom_and_how_long(migrated: Prepared) -> 
     assert rows == [(it.revision, it.checksum, "maps_owner_1", True, True) for it in files]
 
 
-@pytest.mark.parametrize("app", ["dovvybuddy", "maps"])
+@pytest.mark.parametrize("app", apps.names())
 def test_down_to_base_leaves_nothing_and_up_again_brings_it_back(prepare: Prepare, app: str) -> None:
     prepared = prepare(app)
     names = tuple(it.revision for it in migrations.revisions(app))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from db import migrations, seeds
+from db import apps, migrations, seeds
 from db.errors import SeedError
 from tests.db.conftest import Prepare, Prepared
 
@@ -37,7 +37,7 @@ def test_base_is_cozumel_with_five_to_ten_mixed_sites(dovvybuddy: Prepared, line
     assert lines == [f"dovvybuddy: seed set base wrote {written} rows"]
 
 
-@pytest.mark.parametrize("app", ["dovvybuddy", "maps"])
+@pytest.mark.parametrize("app", apps.names())
 def test_a_second_run_writes_nothing(prepare: Prepare, app: str) -> None:
     prepared = prepare(app)
     migrations.upgrade(app, prepared.owner_url, report=silent)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from db import apps
 from infra.errors import SettingsError
 from infra.settings import MIB, Settings, parse
 
@@ -69,8 +70,8 @@ def test_a_misspelt_key_is_no_setting_and_the_right_one_is_named() -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"apps": '["dovvybuddy", "atlantis"]'}, "give a list, each once, of dovvybuddy, maps"),
-        ({"apps": "maps"}, "give a list, each once, of dovvybuddy, maps"),
+        ({"apps": '["dovvybuddy", "atlantis"]'}, f"give a list, each once, of {', '.join(apps.names())}"),
+        ({"apps": "maps"}, f"give a list, each once, of {', '.join(apps.names())}"),
         ({"seeds": '["base", "demo"]'}, "a production stack takes base only"),
         ({"pooledPort": "7000", "directPort": "7000"}, "are both 7000: give two ports"),
         ({"backupFull": "every day"}, "give five cron fields"),

@@ -1,0 +1,1 @@
+"""The tables of panamia, one file for each group of its document."""

@@ -1,0 +1,71 @@
+"""Auth: exactly the columns that @auth/drizzle-adapter 1.11 reads and writes, and the member's screen name."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Index
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from db.apps.panamia.tables.base import Base, Keyed, Stamped, goes_with, lower
+
+
+class User(Keyed, Base):
+    """A member. Auth.js knows users without name or address, as some providers give neither."""
+
+    __tablename__ = "users"
+    __table_args__ = (
+        Index("uq_users_screenname", lower("screenname"), unique=True),
+        Index(None, "created_at", "id"),
+    )
+
+    name: Mapped[str | None]
+    email: Mapped[str | None] = mapped_column(unique=True)
+    email_verified: Mapped[datetime | None]
+    image: Mapped[str | None]
+    screenname: Mapped[str | None]
+
+    accounts: Mapped[list[Account]] = relationship(back_populates="user", passive_deletes="all")
+    sessions: Mapped[list[Session]] = relationship(back_populates="user", passive_deletes="all")
+
+
+class Account(Stamped, Base):
+    """A provider's account by which a user signs in. Keyed by provider and account, as Auth.js looks it up."""
+
+    __tablename__ = "accounts"
+
+    user_id: Mapped[str] = goes_with(User.id, index=True)
+    type: Mapped[str]
+    provider: Mapped[str] = mapped_column(primary_key=True)
+    provider_account_id: Mapped[str] = mapped_column(primary_key=True)
+    refresh_token: Mapped[str | None]
+    access_token: Mapped[str | None]
+    expires_at: Mapped[int | None]  # seconds since 1970, as OAuth gives it
+    token_type: Mapped[str | None]
+    scope: Mapped[str | None]
+    id_token: Mapped[str | None]
+    session_state: Mapped[str | None]
+
+    user: Mapped[User] = relationship(back_populates="accounts")
+
+
+class Session(Stamped, Base):
+    """A signed-in browser. Sidecar apps read it too: signing in once is enough for all."""
+
+    __tablename__ = "sessions"
+
+    session_token: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[str] = goes_with(User.id, index=True)
+    expires: Mapped[datetime] = mapped_column(index=True)
+
+    user: Mapped[User] = relationship(back_populates="sessions")
+
+
+class VerificationToken(Stamped, Base):
+    """A one-time token sent to an address; Auth.js deletes it by both columns of the key."""
+
+    __tablename__ = "verification_tokens"
+
+    identifier: Mapped[str] = mapped_column(primary_key=True)
+    token: Mapped[str] = mapped_column(primary_key=True)
+    expires: Mapped[datetime] = mapped_column(index=True)

@@ -1,0 +1,90 @@
+"""Every object of panamia's schema by name, against the lists in panamia_columns.py and panamia_rules.py."""
+
+import pytest
+
+from db import migrations
+from tests.db import catalogue
+from tests.db.catalogue import Catalogue, further
+from tests.db.conftest import Prepare
+from tests.db.panamia_columns import COLUMNS, GROUP_OF, JSONB
+from tests.db.panamia_rules import CONSTRAINTS, INDEXES, PRIVILEGES, TOUCH
+
+
+def ids(column: str) -> list[str]:
+    """The requirements that a column belongs to."""
+    table, _, name = column.partition(".")
+    found = [f"panamia.groups.{GROUP_OF[table]}"]
+    if name in JSONB.get(table, ()):
+        found.append(f"panamia.jsonb.{table}")
+    if name in {"created_at", "updated_at"}:
+        found.append("panamia.timestamps.columns")
+    if name == "id":
+        found.append("panamia.keys.id")
+    return found
+
+
+def marked(names: list[str]) -> list[object]:
+    return [pytest.param(name, marks=pytest.mark.requirement(*ids(name))) for name in names]
+
+
+@pytest.fixture(scope="module")
+def panamia(prepare: Prepare) -> Catalogue:
+    prepared = prepare("panamia")
+    migrations.upgrade("panamia", prepared.owner_url, report=lambda _: None)
+    return catalogue.read(prepared, "panamia")
+
+
+@pytest.mark.parametrize("name", marked(list(GROUP_OF)))
+def test_the_table_is_there(panamia: Catalogue, name: str) -> None:
+    assert name in panamia.tables
+
+
+@pytest.mark.parametrize("name", marked(list(COLUMNS)))
+def test_the_column_has_its_type_nullability_and_default(panamia: Catalogue, name: str) -> None:
+    assert panamia.columns.get(name) == COLUMNS[name]
+
+
+@pytest.mark.parametrize("name", marked(list(CONSTRAINTS)))
+def test_the_constraint_says_what_the_list_says(panamia: Catalogue, name: str) -> None:
+    assert panamia.constraints.get(name) == CONSTRAINTS[name]
+
+
+@pytest.mark.parametrize("name", marked(list(INDEXES)))
+def test_the_index_is_the_lists_and_valid(panamia: Catalogue, name: str) -> None:
+    assert panamia.indexes.get(name) == INDEXES[name]
+
+
+@pytest.mark.parametrize("table", GROUP_OF)
+@pytest.mark.requirement("panamia.timestamps.updated-at")
+def test_a_trigger_keeps_the_tables_updated_at(panamia: Catalogue, table: str) -> None:
+    found = panamia.triggers.get(f"{table}.{table}_touch")
+
+    assert found == f"BEFORE UPDATE ON panamia.{table} FOR EACH ROW EXECUTE FUNCTION panamia.touch()"
+
+
+@pytest.mark.requirement("panamia.timestamps.updated-at")
+def test_the_function_of_the_triggers_takes_the_servers_clock(panamia: Catalogue) -> None:
+    assert panamia.functions.get("touch()") == TOUCH
+
+
+@pytest.mark.parametrize("role", PRIVILEGES)
+@pytest.mark.parametrize("table", GROUP_OF)
+def test_the_group_has_these_privileges_on_the_table(panamia: Catalogue, table: str, role: str) -> None:
+    assert panamia.privileges.get(f"{table}.{role}") == PRIVILEGES[role]
+
+
+@pytest.mark.requirement("panamia.groups.count")
+def test_there_is_nothing_further(panamia: Catalogue) -> None:
+    assert further(panamia.tables, GROUP_OF) == []
+    assert further(panamia.columns, COLUMNS) == []
+    assert further(panamia.constraints, CONSTRAINTS) == []
+    assert further(panamia.indexes, INDEXES) == []
+    assert further(panamia.triggers, [f"{table}.{table}_touch" for table in GROUP_OF]) == []
+    assert further(panamia.functions, ["touch()"]) == []
+    assert further(panamia.privileges, [f"{table}.{role}" for table in GROUP_OF for role in PRIVILEGES]) == []
+    assert panamia.others == frozenset()
+
+
+@pytest.mark.requirement("panamia.groups.count")
+def test_the_lists_groups_hold_twenty_seven_tables() -> None:
+    assert len(GROUP_OF) == 27
