@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from db.migrations.history import TABLE, VERSION_TABLE
-from tests.db.conftest import Prepared
+from tests.db.conftest import Connection, Prepared
 
 BOOKKEEPING = (TABLE, VERSION_TABLE)
 
@@ -37,27 +37,31 @@ class Catalogue:
 
 def read(prepared: Prepared, schema: str) -> Catalogue:
     """The catalogue of `schema` in the database of `prepared`."""
-
     with closing(prepared.admin()) as connection:
-        connection.execute("SET search_path = ''")  # then every name is shown with its schema
+        return read_by(connection, schema)
 
-        def rows(query: str) -> list[tuple[Any, ...]]:
-            given = {"schema": schema, "bookkeeping": list(BOOKKEEPING)}
-            return connection.execute(query.replace("{c}", _OURS), given).fetchall()
 
-        def by_name(query: str) -> dict[str, Any]:
-            return {".".join(row[:-1]): row[-1] for row in rows(query)}
+def read_by(connection: Connection, schema: str) -> Catalogue:
+    """The same on a superuser's connection, whose search_path is then empty."""
+    connection.execute("SET search_path = ''")  # then every name is shown with its schema
 
-        return Catalogue(
-            columns=by_name(_COLUMNS),
-            constraints=by_name(_CONSTRAINTS),
-            indexes={name: text.partition(" ON ")[2] for name, text in by_name(_INDEXES).items()},
-            triggers=by_name(_TRIGGERS),
-            functions=by_name(_FUNCTIONS),
-            privileges={name: frozenset(given) for name, given in by_name(_PRIVILEGES).items()},
-            row_security=by_name(_ROW_SECURITY),
-            others=frozenset(row[0] for row in rows(_OTHERS)),
-        )
+    def rows(query: str) -> list[tuple[Any, ...]]:
+        given = {"schema": schema, "bookkeeping": list(BOOKKEEPING)}
+        return connection.execute(query.replace("{c}", _OURS), given).fetchall()
+
+    def by_name(query: str) -> dict[str, Any]:
+        return {".".join(row[:-1]): row[-1] for row in rows(query)}
+
+    return Catalogue(
+        columns=by_name(_COLUMNS),
+        constraints=by_name(_CONSTRAINTS),
+        indexes={name: text.partition(" ON ")[2] for name, text in by_name(_INDEXES).items()},
+        triggers=by_name(_TRIGGERS),
+        functions=by_name(_FUNCTIONS),
+        privileges={name: frozenset(given) for name, given in by_name(_PRIVILEGES).items()},
+        row_security=by_name(_ROW_SECURITY),
+        others=frozenset(row[0] for row in rows(_OTHERS)),
+    )
 
 
 def columns(table: str, *lines: str) -> dict[str, str]:

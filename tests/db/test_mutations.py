@@ -1,0 +1,143 @@
+"""Every object of a schema has a test that misses it: each is dropped in turn, and its tests and no others must fail.
+
+Dropping happens in a transaction that is rolled back, and the catalogue's tests are called, not run by pytest, so that
+hundreds of objects against hundreds of tests take seconds.
+"""
+
+import importlib
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import psycopg
+import pytest
+from _pytest.mark import ParameterSet
+from psycopg import sql
+
+from db import migrations
+from tests.db import catalogue
+from tests.db.catalogue import Catalogue
+from tests.db.conftest import Prepare
+
+MODULES = {"panamia": "tests.db.test_panamia_catalogue"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case of a test that takes nothing but the catalogue and parameters."""
+
+    name: str
+    names: tuple[str, ...]  # the parameters that are text: what the case is about
+    fails: Callable[[Catalogue], bool]
+
+
+@pytest.mark.parametrize("app", MODULES)
+def test_what_is_dropped_is_missed_by_the_tests_that_name_it_and_by_no_others(app: str, prepare: Prepare) -> None:
+    prepared = prepare(app)
+    migrations.upgrade(app, prepared.owner_url, report=lambda _: None)
+    cases = list(_cases(importlib.import_module(MODULES[app])))
+    assert len(cases) > 10
+    wrong, tried = [], 0
+    with closing(prepared.admin()) as connection:
+        whole = catalogue.read_by(connection, app)
+        assert [case.name for case in cases if case.fails(whole)] == []
+        for dropped, statement in _mutations(app, whole):
+            try:
+                with connection.transaction(force_rollback=True):
+                    connection.execute(statement)
+                    left = catalogue.read_by(connection, app)
+            except psycopg.errors.DependentObjectsStillExist:  # of an extension, or the key of a partition
+                continue
+            tried += 1
+            gone = _gone(whole, left)
+            red = [case for case in cases if case.fails(left)]
+            if not any(_about(case, dropped) for case in red):
+                wrong.append(f"nothing misses {dropped}")
+            wrong += [
+                f"{case.name} fails without {dropped}, of which it says nothing"
+                for case in red
+                if case.names and not any(_about(case, name) for name in gone)
+            ]
+    assert wrong == []
+    assert tried >= len(whole.columns)
+
+
+def _cases(module: ModuleType) -> Iterator[Case]:
+    for name, function in vars(module).items():
+        if not name.startswith("test_"):
+            continue
+        parameters = list(function.__annotations__.items())[:-1]  # the last is what it returns
+        holders = [parameter for parameter, kind in parameters if kind in {Catalogue, "Catalogue"}]
+        if len(holders) != 1:
+            continue
+        marks = [mark for mark in getattr(function, "pytestmark", []) if mark.name == "parametrize"]
+        for chosen in itertools.product(*(_values(*mark.args[:2]) for mark in marks)):
+            given = {key: value for each in chosen for key, value in each.items()}
+            if {holders[0], *given} == {parameter for parameter, _ in parameters}:
+                texts = tuple(value for value in given.values() if isinstance(value, str))
+                yield Case(f"{name}[{'-'.join(texts)}]", texts, _failing(function, holders[0], given))
+
+
+def _values(names: str | tuple[str, ...], rows: Iterable[Any]) -> list[dict[str, Any]]:
+    keys = [names] if isinstance(names, str) else list(names)
+    cells = [row.values if isinstance(row, ParameterSet) else (row,) if len(keys) == 1 else row for row in rows]
+    return [dict(zip(keys, row, strict=True)) for row in cells]
+
+
+def _failing(function: Callable[..., None], holder: str, given: dict[str, Any]) -> Callable[[Catalogue], bool]:
+    def fails(found: Catalogue) -> bool:
+        try:
+            function(**{holder: found}, **given)
+        except (AssertionError, KeyError):
+            return True
+        return False
+
+    return fails
+
+
+def _mutations(schema: str, whole: Catalogue) -> Iterator[tuple[str, sql.Composed]]:
+    """What is dropped, and how."""
+
+    def drop(statement: str, *names: str) -> sql.Composed:
+        return sql.SQL(statement).format(sql.Identifier(schema), *map(sql.Identifier, names))
+
+    for table in whole.tables:
+        yield table, drop("DROP TABLE {}.{} CASCADE", table)
+        if whole.row_security[table]:
+            yield table, drop("ALTER TABLE {}.{} DISABLE ROW LEVEL SECURITY", table)
+    for kind, found in (("COLUMN", whole.columns), ("CONSTRAINT", whole.constraints)):
+        for name in found:
+            yield name, drop(f"ALTER TABLE {{}}.{{}} DROP {kind} {{}} CASCADE", *name.split("."))
+    for name in whole.indexes:
+        yield name, drop("DROP INDEX {}.{} CASCADE", name.split(".")[1])
+    for name in whole.triggers:
+        table, trigger = name.split(".")
+        yield name, sql.SQL("DROP TRIGGER {} ON {}.{}").format(*map(sql.Identifier, (trigger, schema, table)))
+    for signature in whole.functions:
+        name, _, arguments = signature.partition("(")
+        yield (
+            signature,
+            sql.SQL("DROP ROUTINE {}.{}({}) CASCADE").format(
+                sql.Identifier(schema), sql.Identifier(name), sql.SQL(arguments.removesuffix(")"))
+            ),
+        )
+    for name in whole.privileges:
+        table, _, role = name.partition(".")
+        yield name, sql.SQL("REVOKE ALL ON {}.{} FROM {}").format(*map(sql.Identifier, (schema, table, role)))
+
+
+def _gone(whole: Catalogue, left: Catalogue) -> set[str]:
+    """Names of all that is gone or other than it was; dropping a column takes its constraints along."""
+    gone: set[str] = set(whole.others - left.others)
+    for kind in ("columns", "constraints", "indexes", "triggers", "functions", "privileges", "row_security"):
+        before, after = getattr(whole, kind), getattr(left, kind)
+        gone |= {name for name in before if before[name] != after.get(name)}
+    return gone
+
+
+def _about(case: Case, name: str) -> bool:
+    """Whether the case names it; one without parameters can be about anything, by its own name."""
+    return not case.names or any(text in {name, *name.split(".")} for text in case.names)
