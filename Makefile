@@ -5,7 +5,7 @@ PYTHON ?= python3
 prepare = setup="$$($(PYTHON) -m tools shell)" && eval "$$setup"
 
 .DEFAULT_GOAL := help
-.PHONY: help tools python up down test check figures lock revision
+.PHONY: help tools python up down test check figures lock revision drizzle
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,3 +41,6 @@ lock: python ## pin requirements.in again, with every hash, into requirements.tx
 
 revision: python ## a new migration (APP=dovvybuddy MESSAGE="add slug")
 	@.venv/bin/pgstack migrate revision $(APP) "$(MESSAGE)"
+
+drizzle: python ## write drizzle/<app>.ts, the tables for TypeScript, again from the models
+	@.venv/bin/python -m db.drizzle
