@@ -12,7 +12,7 @@ from typing import Any
 
 import pulumi
 
-from db import migrations, seeds
+from db import apps, migrations, seeds
 from infra.hooks import before_change, resolved, step
 from infra.platform import Platform
 from infra.settings import Settings
@@ -45,7 +45,9 @@ class Schema(pulumi.ComponentResource):
             with tempfile.TemporaryDirectory(prefix="pgstack-") as folder:
                 ca_file = Path(folder) / "ca.crt"
                 ca_file.write_text(await resolved(platform.ca_certificate))
-                for app in settings.apps:
+                for app in apps.in_order(settings.apps):
+                    if apps.host(app) != app:
+                        await platform.bootstrap()  # what guests may do with tables that their host has only now
                     url = await resolved(platform.apps[app].direct)
                     await in_thread(_bring_up_to_date, settings, app, url, ca_file)
 

@@ -129,6 +129,11 @@ class Settings(BaseModel):
             share_out(self.apps, self.server_connections, self.client_connections)
         except ValueError as error:
             problems.append(f"pgstack:serverConnections: {error}")
+        problems += [
+            f"pgstack:apps has {app}, which lives in the database of {host}: add {host}"
+            for app in self.apps
+            if (host := known_apps.host(app)) not in self.apps
+        ]
         problems += [problem for app, held in self.revisions.items() if (problem := _misheld(app, held, self.apps))]
         if problems:
             raise ValueError("\n".join(problems))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pulumi
 import tenacity
 
+from db import apps
 from infra.errors import EngineError
 from infra.hooks import resolved
 from infra.selfhosted.backups import ensure_recent_backup
@@ -53,7 +54,7 @@ class Administration:
         accesses = [
             AppAccess(
                 app=app,
-                database=app,
+                database=apps.host(app),
                 owner=Login(f"{app}_owner_1", given["owner"]),
                 application=Login(f"{app}_app_1", given["application"]),
                 readonly=Login(f"{app}_readonly_1", given["readonly"]),

@@ -4,6 +4,7 @@ from urllib.parse import quote
 
 import pulumi
 
+from db import apps
 from infra.platform import AppUrls, Platform
 from infra.selfhosted.administration import Administration
 from infra.selfhosted.backups import Backups, BackupsArgs, Stanza
@@ -99,7 +100,7 @@ class SelfHosted(pulumi.ComponentResource):
                     readonly=url(
                         f"{app}_readonly_1", logins.readonly, host.reachable_at, pooler.port, f"{app}_readonly"
                     ),
-                    direct=url(f"{app}_owner_1", logins.owner, host.reachable_at, postgres.port, app),
+                    direct=url(f"{app}_owner_1", logins.owner, host.reachable_at, postgres.port, apps.host(app)),
                 )
                 for app, logins in credentials.passwords.items()
             },

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pulumi
 
+from db import apps
 from infra.selfhosted.budget import LOOKUPS, ConnectionBudget
 from infra.selfhosted.certificates import Certificates
 from infra.selfhosted.container import ContainerArgs, Mount, run
@@ -84,9 +85,10 @@ def pgbouncer_ini(budget: ConnectionBudget, host: str) -> str:
     server = f"host={host} port={POSTGRES_PORT}"
     databases = [f"{_LOOKUP} = {server} dbname=postgres pool_size={LOOKUPS} max_db_connections={LOOKUPS}"]
     for app, pool in budget.pools.items():
+        database = apps.host(app)
         databases += [
-            f"{app} = {server} dbname={app} pool_size={pool.application} max_db_connections={pool.application}",
-            f"{app}_readonly = {server} dbname={app} pool_size={pool.readonly} max_db_connections={pool.readonly}",
+            f"{app} = {server} dbname={database} pool_size={pool.application} max_db_connections={pool.application}",
+            f"{app}_readonly = {server} dbname={database} pool_size={pool.readonly} max_db_connections={pool.readonly}",
         ]
     return (
         "[databases]\n"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from db.apps import host
 from ops.engine import Engine
 from ops.errors import EngineError
 
@@ -23,7 +24,7 @@ SELECT json_build_object(
              WHERE name LIKE '%.ready'));
 """
 _OF_AN_APP = """\
-\\connect "{app}"
+\\connect "{database}"
 SELECT to_regclass('"{app}".alembic_version') IS NOT NULL
    AND to_regclass('"{app}".migration_history') IS NOT NULL AS migrated \\gset
 \\if :migrated
@@ -61,7 +62,7 @@ class Database:
 
 def ask(engine: Engine, container: str, apps: Sequence[str]) -> tuple[Server, dict[str, Database]]:
     """Raises EngineError when the server does not answer; a database that is not there is missing from the answer."""
-    script = _OF_THE_SERVER + "".join(_OF_AN_APP.format(app=app) for app in apps)
+    script = _OF_THE_SERVER + "".join(_OF_AN_APP.format(app=app, database=host(app)) for app in apps)
     psql = 'printf %s "$1" | psql -XqAt -h /run/postgresql -U postgres -d postgres'
     return parse(engine.run(container, ["sh", "-c", psql, "sh", script]))
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Index
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, MappedColumn, mapped_column, relationship
 
 from db.apps.panamia.tables.base import Base, Keyed, Stamped, goes_with, lower
+
+
+def as_oauth(name: str) -> MappedColumn[Any]:
+    """A column that Auth.js calls by OAuth's own name in TypeScript too, where others are camelCase."""
+    return mapped_column(info={"typescript": name})
 
 
 class User(Keyed, Base):
@@ -38,13 +44,13 @@ class Account(Stamped, Base):
     type: Mapped[str]
     provider: Mapped[str] = mapped_column(primary_key=True)
     provider_account_id: Mapped[str] = mapped_column(primary_key=True)
-    refresh_token: Mapped[str | None]
-    access_token: Mapped[str | None]
-    expires_at: Mapped[int | None]  # seconds since 1970, as OAuth gives it
-    token_type: Mapped[str | None]
+    refresh_token: Mapped[str | None] = as_oauth("refresh_token")
+    access_token: Mapped[str | None] = as_oauth("access_token")
+    expires_at: Mapped[int | None] = as_oauth("expires_at")  # seconds since 1970, as OAuth gives it
+    token_type: Mapped[str | None] = as_oauth("token_type")
     scope: Mapped[str | None]
-    id_token: Mapped[str | None]
-    session_state: Mapped[str | None]
+    id_token: Mapped[str | None] = as_oauth("id_token")
+    session_state: Mapped[str | None] = as_oauth("session_state")
 
     user: Mapped[User] = relationship(back_populates="accounts")
 

@@ -1,0 +1,98 @@
+// Generated from db/apps/dovvybuddy/models.py by `make drizzle`: edit the model, not this file.
+//
+// NEVER run `drizzle-kit push` against this database: it drops every table, and with a schema filter the whole schema,
+// that its own files do not name. The schema changes by migrations only: alembic/versions/dovvybuddy.
+
+import { sql } from "drizzle-orm";
+import { boolean, check, foreignKey, index, integer, jsonb, pgSchema, text, timestamp, uuid, vector } from "drizzle-orm/pg-core";
+
+export const dovvybuddy = pgSchema("dovvybuddy");
+
+export const contentEmbeddings = dovvybuddy.table(
+  "content_embeddings",
+  {
+    id: uuid("id").primaryKey().default(sql`uuid_generate_v4()`),
+    contentPath: text("content_path").notNull(),
+    chunkText: text("chunk_text").notNull(),
+    embedding: vector("embedding", { dimensions: 1536 }).notNull(),
+    metadata: jsonb("metadata").notNull().default({}),
+    createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
+  },
+  (table) => [
+    index("ix_content_embeddings_embedding").using("hnsw", table.embedding.op("vector_cosine_ops")),
+  ],
+);
+
+export const destinations = dovvybuddy.table(
+  "destinations",
+  {
+    id: uuid("id").primaryKey().default(sql`uuid_generate_v4()`),
+    name: text("name").notNull(),
+    country: text("country").notNull(),
+    isActive: boolean("is_active").notNull().default(true),
+    createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
+  },
+);
+
+export const leads = dovvybuddy.table(
+  "leads",
+  {
+    id: uuid("id").primaryKey().default(sql`uuid_generate_v4()`),
+    type: text("type").notNull(),
+    diverProfile: jsonb("diver_profile").notNull().default({}),
+    requestDetails: jsonb("request_details").notNull().default({}),
+    createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
+  },
+  (table) => [
+    check("ck_leads_type", sql`type IN ('training', 'trip')`),
+  ],
+);
+
+export const sessions = dovvybuddy.table(
+  "sessions",
+  {
+    id: uuid("id").primaryKey().default(sql`uuid_generate_v4()`),
+    diverProfile: jsonb("diver_profile"),
+    conversationHistory: jsonb("conversation_history").notNull().default([]),
+    createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
+    expiresAt: timestamp("expires_at", { withTimezone: true, mode: "date" }).notNull().default(sql`now() + interval '24 hours'`),
+  },
+  (table) => [
+    index("ix_sessions_expires_at").on(table.expiresAt),
+  ],
+);
+
+export const diveSites = dovvybuddy.table(
+  "dive_sites",
+  {
+    id: uuid("id").primaryKey().default(sql`uuid_generate_v4()`),
+    destinationId: uuid("destination_id").notNull(),
+    name: text("name").notNull(),
+    description: text("description"),
+    minCertificationLevel: text("min_certification_level").notNull(),
+    minLoggedDives: integer("min_logged_dives"),
+    difficultyBand: text("difficulty_band").notNull(),
+    accessType: text("access_type").notNull(),
+    isActive: boolean("is_active").notNull().default(true),
+    createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
+  },
+  (table) => [
+    check("ck_dive_sites_access_type", sql`access_type IN ('shore', 'boat')`),
+    check("ck_dive_sites_difficulty_band", sql`difficulty_band IN ('beginner', 'intermediate', 'advanced')`),
+    check("ck_dive_sites_min_certification_level", sql`min_certification_level IN ('OW', 'AOW', 'Rescue')`),
+    check("ck_dive_sites_min_logged_dives", sql`min_logged_dives >= 0`),
+    foreignKey({ name: "fk_dive_sites_destination_id_destinations", columns: [table.destinationId], foreignColumns: [destinations.id] }).onDelete("restrict"),
+    index("ix_dive_sites_destination_id").on(table.destinationId),
+  ],
+);
+
+export type ContentEmbedding = typeof contentEmbeddings.$inferSelect;
+export type NewContentEmbedding = typeof contentEmbeddings.$inferInsert;
+export type Destination = typeof destinations.$inferSelect;
+export type NewDestination = typeof destinations.$inferInsert;
+export type Lead = typeof leads.$inferSelect;
+export type NewLead = typeof leads.$inferInsert;
+export type Session = typeof sessions.$inferSelect;
+export type NewSession = typeof sessions.$inferInsert;
+export type DiveSite = typeof diveSites.$inferSelect;
+export type NewDiveSite = typeof diveSites.$inferInsert;
