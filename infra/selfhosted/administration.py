@@ -59,7 +59,8 @@ class Administration:
                 application=Login(f"{app}_app_1", given["application"]),
                 readonly=Login(f"{app}_readonly_1", given["readonly"]),
             )
-            for app, given in known["passwords"].items()
+            for app in apps.in_order(known["passwords"])
+            for given in [known["passwords"][app]]
         ]
         with _login_files(known["ca"], known["certificate"], known["key"]) as files:
             conninfo = {

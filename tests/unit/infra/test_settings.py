@@ -73,6 +73,7 @@ def test_a_misspelt_key_is_no_setting_and_the_right_one_is_named() -> None:
         ({"apps": '["dovvybuddy", "atlantis"]'}, f"give a list, each once, of {', '.join(apps.names())}"),
         ({"apps": "maps"}, f"give a list, each once, of {', '.join(apps.names())}"),
         ({"seeds": '["base", "demo"]'}, "a production stack takes base only"),
+        ({"apps": '["petsitting"]'}, "petsitting, which lives in the database of panamia: add panamia"),
         ({"pooledPort": "7000", "directPort": "7000"}, "are both 7000: give two ports"),
         ({"backupFull": "every day"}, "give five cron fields"),
         ({"backupFull": "61 2 * * 0"}, "give five cron fields"),
