@@ -10,7 +10,7 @@ LINES = [line for line in (HOME / ".env.example").read_text().splitlines() if li
 EXAMPLE = dict(line.split("=", 1) for line in LINES)
 
 
-@pytest.mark.parametrize("name", ["DATABASE_URL", "POSTGRES_URL", "POSTGRES_DIRECT_URL"])
+@pytest.mark.parametrize("name", ["DATABASE_URL", "DATABASE_READONLY_URL", "POSTGRES_URL", "POSTGRES_DIRECT_URL"])
 def test_each_url_is_well_formed_and_verifies_the_server(name: str) -> None:
     url = DatabaseURL.parse(EXAMPLE[name])
 

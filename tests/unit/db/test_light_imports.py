@@ -32,3 +32,21 @@ def test_importing_takes_less_than_60_ms(program: str) -> None:
     timed = f"import time; began = time.process_time(); {program}; print(time.process_time() - began)"
 
     assert min(float(run(timed)) for _ in range(5)) < 0.06
+
+
+UNUSED = ("pydantic", "cryptography", "greenlet", "sqlalchemy.ext.asyncio", "alembic", "pgvector")
+
+
+def test_the_engine_loads_nothing_that_only_some_applications_use() -> None:
+    assert run(f"import sys; import db.engine; print([it for it in {UNUSED!r} if it in sys.modules])") == "[]"
+
+
+def test_importing_the_engine_takes_less_than_300_ms() -> None:
+    """Of processor time, best of five; a machine on which its two libraries alone take that long is excused."""
+    timed = "import time; began = time.process_time(); import {}; print(time.process_time() - began)"
+    libraries, engine = (
+        min(float(run(timed.format(names))) for _ in range(5)) for names in ("sqlalchemy, psycopg", "db.engine")
+    )
+
+    assert engine < 0.3 or libraries > 0.25
+    assert engine - libraries < 0.075
