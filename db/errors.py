@@ -82,3 +82,71 @@ class TimeZoneError(DbError, ValueError):
 
 class EmbeddingError(DbError, ValueError):
     """A vector of the wrong length, or with a component that is not a finite number."""
+
+
+class TextError(DbError, ValueError):
+    """A text that PostgreSQL cannot store: it holds a NUL byte."""
+
+
+class TransactionError(DbError):
+    """A unit of work that cannot be run as one: it ended its own transaction, or hid a failed statement."""
+
+
+class RetriesExhaustedError(TransactionError):
+    """Every attempt at a unit of work met a transient failure; `sqlstate` is the last one's. Nothing is written."""
+
+    def __init__(self, message: str, *, sqlstate: str | None) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+
+
+class AmbiguousCommitError(TransactionError):
+    """The connection was lost while COMMIT ran: the unit of work is either wholly written or not at all."""
+
+
+class TenancyError(DbError):
+    """Rows of organizations used without saying whose, or as two organizations at once."""
+
+
+class SoftDeleteError(DbError):
+    """A row that cannot be deleted or restored: it is not in the database, or a live row has taken its place."""
+
+
+class DocumentError(DbError, ValueError):
+    """JSON that does not fit its model; the message names the column and the field, never the value."""
+
+
+class EncryptionError(DbError, ValueError):
+    """Base of what can go wrong with encrypted values."""
+
+
+class KeyringError(EncryptionError):
+    """DB_ENCRYPTION_KEYS is missing or malformed; the message shows no key."""
+
+
+class UnknownKeyError(EncryptionError):
+    """A value was encrypted with a key that is not in the keyring."""
+
+
+class DecryptionError(EncryptionError):
+    """A value that was changed since it was encrypted, belongs to another row, or never was one of ours."""
+
+
+class PageError(DbError, ValueError):
+    """A page that cannot be served: number or size out of bounds, or a query whose order is not definite."""
+
+
+class CursorError(DbError, ValueError):
+    """A cursor that is malformed, was changed, or belongs to another ordering."""
+
+
+class BulkError(DbError):
+    """Rows that the server or the table's columns refuse; `sqlstate` is the server's. None of them is written."""
+
+    def __init__(self, message: str, *, sqlstate: str | None = None) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+
+
+class SearchError(DbError, ValueError):
+    """A search text that cannot be searched for."""

@@ -262,3 +262,34 @@ def downgrade() -> None:
 def lines() -> list[str]:
     """Collects what a run reports; pass `lines.append`."""
     return []
+
+
+@pytest.fixture(scope="module")
+def library(prepare: Prepare) -> Prepared:
+    """A database with the tables of tests/db/library.py."""
+    from tests.db.library import create  # noqa: PLC0415  # it imports this module
+
+    return create(prepare("maps"))
+
+
+@pytest.fixture(scope="module", params=["direct", "pooled"])
+def route(library: Prepared, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The application's URL of `library`: straight to the server, and through a PgBouncer of 2 server connections."""
+    from tests.db.test_transaction_pooler import pooler  # noqa: PLC0415  # it imports this module
+
+    if request.param == "direct":
+        yield library.app_url
+        return
+    with pooler(library, tmp_path_factory.mktemp("pooler"), size=2, login=library.access.application) as url:
+        yield url
+
+
+@pytest.fixture
+def clean(library: Prepared) -> Iterator[None]:
+    """Neither rows nor shared engines are left for the next test."""
+    from db.engine import dispose  # noqa: PLC0415  # not every test needs it
+    from tests.db.library import empty  # noqa: PLC0415  # it imports this module
+
+    empty(library)
+    yield
+    dispose()

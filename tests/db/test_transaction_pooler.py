@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from db import engine, migrations, seeds
 from db.apps.dovvybuddy.queries import nearest
 from db.apps.dovvybuddy.seeds.demo import CHUNKS, vector
+from db.bootstrap import Login
 from db.errors import PoolerError
 from tests.db.conftest import Prepare, Prepared
 
@@ -36,11 +37,13 @@ default_pool_size = {size}
 
 
 @contextmanager
-def pooler(prepared: Prepared, folder: Path, *, mode: str = "transaction", size: int = 2) -> Iterator[str]:
-    """The URL of a PgBouncer in front of `prepared` that logs in as the owner."""
+def pooler(
+    prepared: Prepared, folder: Path, *, mode: str = "transaction", size: int = 2, login: Login | None = None
+) -> Iterator[str]:
+    """The URL of a PgBouncer in front of `prepared` that logs in as `login`, else as the owner."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         listen = free.getsockname()[1]
-    login = prepared.access.owner
+    login = login or prepared.access.owner
     ini = INI.format(
         host=prepared.server.host,
         port=prepared.server.port,

@@ -1,0 +1,335 @@
+"""Typed JSONB: a pydantic model in, the same model out, versioned, its changes tracked.
+
+    class Schedule(Part):
+        cron: str
+
+    class BotConfig(Document, version=2):
+        retries: int = 3
+        schedule: Schedule | None = None
+
+    @BotConfig.upgrade(1)
+    def _(old: dict[str, Any]) -> dict[str, Any]:
+        return {**old, "retries": old.pop("tries")}
+
+    config: Mapped[BotConfig] = mapped_column(document(BotConfig))
+
+`bot.config.schedule.cron = "@daily"` is written by the next flush, as are changes of lists, dicts and sets inside. What
+is stored is the model's JSON and `version`; JSON without a version counts as version 1.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, Final, TypeVar, cast, get_args
+from weakref import WeakKeyDictionary
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from sqlalchemy import Column, Dialect, event
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DontWrapMixin
+from sqlalchemy.ext.mutable import Mutable, MutableDict, MutableList, MutableSet
+from sqlalchemy.orm import InstanceState
+from sqlalchemy.orm.attributes import flag_modified
+from sqlalchemy.types import TypeDecorator
+
+from db.errors import DocumentError
+
+Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
+_VERSION: Final = "version"  # the key in the JSON
+
+
+class _UnwrappedError(DocumentError, DontWrapMixin):
+    """SQLAlchemy would bury what a bind processor raises in the statement and all its values."""
+
+
+class Part(BaseModel):
+    """A model inside a document. Assigning a field validates the value and tells the document."""
+
+    __slots__ = ("_owner",)  # not a private attribute: copies must not take it along
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Adopt what the fields hold; a subclass that overrides this calls it."""
+        super().model_post_init(context)
+        _adopt_fields(self)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in type(self).model_fields:
+            _adopt_fields(self)
+            _changed(self)
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Any:
+        copied = super().__deepcopy__(memo)
+        _adopt_fields(copied)
+        return copied
+
+
+class Document(Part):
+    """A model that fills a column. `class X(Document, version=2)` after a change that old JSON does not fit."""
+
+    __slots__ = ("_rows",)
+
+    document_version: ClassVar[int] = 1
+    _upgrades: ClassVar[dict[int, Upgrade]] = {}
+
+    def __init_subclass__(cls, *, version: int = 1, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        cls.document_version = version
+        cls._upgrades = {}
+
+    @classmethod
+    def upgrade(cls, version: int) -> Callable[[Upgrade], Upgrade]:
+        """Register the function that turns the JSON of `version` into that of the next one."""
+
+        def register(function: Upgrade) -> Upgrade:
+            cls._upgrades[version] = function
+            return function
+
+        return register
+
+    @property
+    def _parents(self) -> _Rows:  # what sqlalchemy.ext.mutable records itself in
+        try:
+            rows: _Rows = object.__getattribute__(self, "_rows")
+        except AttributeError:
+            rows = _Rows()
+            object.__setattr__(self, "_rows", rows)
+        return rows
+
+
+D = TypeVar("D", bound=Document)
+
+
+def document(model: type[D]) -> TypeDecorator[D]:
+    """The type of a JSONB column that holds `model`.
+
+    Values that do not fit raise DocumentError, which names table, column and field, before a statement is sent; JSON in
+    the database that does not fit raises it when it is read. Raises DocumentError at once for a model whose changes
+    could not be tracked, or that lacks an upgrade.
+    """
+    _check(model)
+    column_type = DocumentType(model)
+
+    @event.listens_for(column_type, "after_parent_attach")
+    def attached(target: DocumentType[D], parent: Column[Any]) -> None:
+        target.column = parent
+
+    class Tracked(Mutable):
+        @classmethod
+        def coerce(cls, key: str, value: Any) -> Any:  # noqa: ARG003  # sqlalchemy.ext.mutable's signature
+            return None if value is None else column_type.fitting(value)
+
+    return cast("TypeDecorator[D]", Tracked.as_mutable(column_type))
+
+
+class DocumentType(TypeDecorator[D]):
+    """See `document`."""
+
+    impl = JSONB(none_as_null=True)
+    cache_ok = True
+
+    def __init__(self, model: type[D]) -> None:
+        super().__init__()
+        self.model = model
+        self.column: Column[Any] | None = None
+
+    @property
+    def _static_cache_key(self) -> Any:  # the column is for messages only
+        return (DocumentType, self.model)
+
+    def fitting(self, value: Any) -> D:
+        """`value` as the model: itself, or a mapping that fits. Raises DocumentError."""
+        if isinstance(value, self.model):
+            return value
+        if isinstance(value, Mapping):
+            return self._validated(dict(value))
+        raise self._error(f"takes a {self.model.__name__}, not a {type(value).__name__}")
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002
+        """The model's JSON with its version."""
+        if value is None:
+            return None
+        data = self.fitting(value).model_dump(mode="json", warnings=False)
+        self._validated(data)  # a list that was appended to, or a model_construct, was never checked
+        for path, problem in _problems(data, ()):
+            raise self._error(f"field {'.'.join(path)}: {problem}")
+        return {_VERSION: self.model.document_version, **data}
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> D | None:  # noqa: ARG002
+        """The model, upgraded from older versions."""
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            raise self._error(f"holds a JSON {type(value).__name__} where an object is needed")
+        data = dict(value)
+        version = data.pop(_VERSION, 1)
+        current = self.model.document_version
+        if not isinstance(version, int) or not 1 <= version <= current:
+            raise self._error(f"holds version {str(version)[:20]}, this release knows 1 to {current}")
+        for step in range(version, current):
+            try:
+                data = self.model._upgrades[step](data)  # its own base's
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise self._error(f"cannot be upgraded from version {step}: {type(error).__name__}") from error
+        return self._validated(data)
+
+    def coerce_compared_value(self, op: Any, value: Any) -> Any:
+        """`column["key"]` compares as JSONB does."""
+        return self.impl_instance.coerce_compared_value(op, value)
+
+    def _validated(self, data: dict[str, Any]) -> D:
+        try:
+            return self.model.model_validate(data)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_context=False, include_input=False)
+            told = "; ".join(f"field {'.'.join(map(str, it['loc'])) or 'none'}: {it['msg']}" for it in found[:5])
+            raise self._error(told) from None  # its own text would show the values
+
+    def _error(self, told: str) -> DocumentError:
+        column = self.column
+        place = f"{column.table}.{column.name}" if column is not None and column.table is not None else "a document"
+        return _UnwrappedError(f"{place} ({self.model.__name__}) {told}")
+
+
+class _Rows(WeakKeyDictionary[InstanceState[Any], str]):
+    """The rows that hold a document, and the attribute of each.
+
+    The session holds its objects weakly, so `session.get(Bot, id).config.retries = 5` would change a document whose row
+    is gone already: the document keeps it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kept: dict[int, object] = {}
+
+    def __setitem__(self, state: InstanceState[Any], key: str) -> None:
+        super().__setitem__(state, key)
+        self._kept[id(state)] = state.obj()
+
+    def pop(self, state: InstanceState[Any], *default: Any) -> Any:
+        self._kept.pop(id(state), None)
+        return super().pop(state, *default)
+
+
+class _Containers:
+    """Lists, dicts and sets in a document: like a Part, they tell their owner."""
+
+    _owner: Any = None
+
+    def changed(self) -> None:
+        """What sqlalchemy.ext.mutable's containers call after every change."""
+        _adopt_items(self)
+        _changed(self)
+
+
+class _List(_Containers, MutableList[Any]):
+    pass
+
+
+class _Dict(_Containers, MutableDict[Any, Any]):
+    @classmethod
+    def coerce(cls, key: str, value: Any) -> Any:  # noqa: ARG003  # MutableDict's signature
+        return value
+
+
+class _Set(_Containers, MutableSet[Any]):
+    pass
+
+
+def _changed(node: Any) -> None:
+    """Walk up to the document and mark its rows as modified."""
+    while not isinstance(node, Document):
+        node = getattr(node, "_owner", None)
+        if node is None:  # in no document yet
+            return
+    for state, key in list(node._parents.items()):
+        row = state.obj()
+        if row is not None and state.dict.get(key) is node:  # else it was replaced by another document
+            flag_modified(row, key)
+
+
+def _adopted(value: Any, owner: Any) -> Any:
+    """`value` as it stands in `owner`: containers in their telling form, what belongs to another owner as a copy."""
+    if isinstance(value, Part | _Containers):
+        if getattr(value, "_owner", None) not in (None, owner):
+            value = copy.deepcopy(value)
+        object.__setattr__(value, "_owner", owner)
+        return value
+    if isinstance(value, tuple):
+        return type(value)(_adopted(it, owner) for it in value) if type(value) is tuple else value
+    for plain, telling in ((list, _List), (dict, _Dict), (set, _Set)):
+        if type(value) is plain:
+            made = telling(value)
+            made._owner = owner
+            _adopt_items(made)
+            return made
+    return value
+
+
+def _adopt_fields(node: Part) -> None:
+    for name in type(node).model_fields:
+        if name in node.__dict__:
+            node.__dict__[name] = _adopted(node.__dict__[name], node)
+
+
+def _adopt_items(node: _Containers) -> None:
+    if isinstance(node, list):
+        for position, item in enumerate(node):
+            list.__setitem__(node, position, _adopted(item, node))
+    elif isinstance(node, dict):
+        for key, item in node.items():
+            dict.__setitem__(node, key, _adopted(item, node))
+
+
+def _problems(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What JSON can say and PostgreSQL cannot store."""
+    if isinstance(value, str):
+        if "\0" in value:
+            yield path, "a text cannot hold a NUL byte"
+        elif any("\ud800" <= character <= "\udfff" for character in value):
+            yield path, "a text cannot hold half of a surrogate pair"
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield path, "JSON knows finite numbers only"
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _problems(key, (*path, "(a key)"))
+            yield from _problems(item, (*path, key))
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from _problems(item, (*path, str(position)))
+
+
+def _check(model: type[Document]) -> None:
+    missing = [it for it in range(1, model.document_version) if it not in model._upgrades]
+    if missing:
+        raise DocumentError(f"{model.__name__} has no upgrade from version {missing[0]}: @{model.__name__}.upgrade")
+    if _VERSION in model.model_fields:
+        raise DocumentError(f"{model.__name__} has a field {_VERSION}: that key of the JSON is ours")
+    _check_fields(model, set())
+
+
+def _check_fields(model: type[BaseModel], seen: set[type]) -> None:
+    seen.add(model)
+    for name, field in model.model_fields.items():
+        for kind in _kinds(field.annotation):
+            frozen_class = dataclasses.is_dataclass(kind) and kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+            if (issubclass(kind, BaseModel) and not issubclass(kind, Part)) or (
+                dataclasses.is_dataclass(kind) and not frozen_class
+            ):
+                raise DocumentError(
+                    f"{model.__name__}.{name} holds a {kind.__name__}, whose changes are not tracked: make it a Part"
+                )
+            if issubclass(kind, Part) and kind not in seen:
+                _check_fields(kind, seen)
+
+
+def _kinds(annotation: Any) -> Iterator[type]:
+    if isinstance(annotation, type) and not get_args(annotation):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _kinds(argument)

@@ -1,0 +1,169 @@
+"""Whose rows a session works on: an organization, and the user who acts.
+
+Row-level security reads both from settings of the transaction, which are set at its begin and end with it, so that they
+reach no other client of a transaction pooler. A policy reads
+
+    organization_id = (select nullif(current_setting('app.organization_id', true), '')::uuid)
+
+(the setting is '' once it was used in a server session; the sub-select makes it one evaluation a statement, not a row).
+Without a tenant a session sees no row and writes none.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+from psycopg.pq import TransactionStatus
+from sqlalchemy import Connection, event, func, select
+from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction, UOWTransaction
+
+from db.errors import TenancyError
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+_KEY = "db.tenancy"  # in Session.info
+_CONNECTIONS = "db.tenancy.connections"  # there too: a WeakSet of those that the session began transactions on
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """An organization, and who acts in it (None: the organization itself, as a scheduled job does)."""
+
+    organization_id: uuid.UUID
+    user_id: uuid.UUID | None = None
+
+
+class TenantOwned:
+    """Mixin of models whose rows belong to an organization: without a tenant they raise TenancyError, not emptiness."""
+
+
+@contextmanager
+def tenant(session: Session, organization_id: uuid.UUID, user_id: uuid.UUID | None = None) -> Iterator[Tenant]:
+    """Inside, every transaction of `session` is `organization_id`'s.
+
+    At the end pending changes are flushed and the session forgets its objects, which stay readable: the next tenant's
+    `session.get` must not find them. Nothing is committed here.
+
+    Raises TenancyError for what is no UUID, and inside another organization's scope.
+    """
+    wanted = Tenant(_uuid("organization", organization_id), None if user_id is None else _uuid("user", user_id))
+    if not _enter(session, wanted):
+        yield wanted
+        return
+    try:
+        yield wanted
+        session.flush()
+    finally:
+        _leave(session)
+
+
+@asynccontextmanager
+async def tenant_async(
+    session: AsyncSession, organization_id: uuid.UUID, user_id: uuid.UUID | None = None
+) -> AsyncIterator[Tenant]:
+    """`tenant` for an async session; the same rules and errors."""
+    wanted = Tenant(_uuid("organization", organization_id), None if user_id is None else _uuid("user", user_id))
+    if not await session.run_sync(_enter, wanted):
+        yield wanted
+        return
+    try:
+        yield wanted
+        await session.flush()
+    finally:
+        await session.run_sync(_leave)
+
+
+def require(session: Session | AsyncSession) -> Tenant:
+    """The tenant of `session`. Raises TenancyError where there is none."""
+    found = session.info.get(_KEY)
+    if isinstance(found, Tenant):
+        return found
+    raise TenancyError("the session has no tenant: use `with tenant(session, organization_id):` around this")
+
+
+def _uuid(what: str, value: object) -> uuid.UUID:
+    try:
+        return value if isinstance(value, uuid.UUID) else uuid.UUID(str(value))
+    except ValueError:
+        raise TenancyError(f"the {what} is {str(value)[:40]!r}: give its id, a UUID") from None
+
+
+def _enter(session: Session, wanted: Tenant) -> bool:
+    """False where `wanted` is the session's tenant already."""
+    current = session.info.get(_KEY)
+    if current == wanted:
+        return False
+    if current is not None:
+        raise TenancyError(
+            f"the session works for organization {current.organization_id}"
+            f" as user {current.user_id}: leave that scope, or take another session"
+        )
+    session.info[_KEY] = wanted
+    try:
+        _announce(session)
+    except BaseException:
+        session.info[_KEY] = None
+        raise
+    return True
+
+
+def _leave(session: Session) -> None:
+    session.info[_KEY] = None
+    session.expunge_all()
+    _announce(session)
+
+
+def _announce(session: Session) -> None:
+    """Tell the transactions that run already; one that has failed ends without reading it."""
+    for connection in tuple(session.info.get(_CONNECTIONS, ())):
+        if connection.closed or connection.invalidated or not connection.in_transaction():
+            continue  # of an earlier transaction, or lost
+        if connection.connection.driver_connection.info.transaction_status is not TransactionStatus.INERROR:
+            _set(connection, session.info[_KEY])
+
+
+def _set(connection: Connection, current: Tenant | None) -> None:
+    organization = "" if current is None else str(current.organization_id)
+    user = "" if current is None or current.user_id is None else str(current.user_id)
+    connection.execute(
+        select(
+            func.set_config("app.organization_id", organization, True),  # noqa: FBT003  # true: for this transaction
+            func.set_config("app.user_id", user, True),  # noqa: FBT003
+        )
+    )
+
+
+@event.listens_for(Session, "after_begin")
+def _begun(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
+    if transaction.nested:
+        return
+    session.info.setdefault(_CONNECTIONS, WeakSet()).add(connection)
+    current = session.info.get(_KEY)
+    if current is not None:
+        _set(connection, current)
+
+
+@event.listens_for(Session, "after_soft_rollback")
+def _rolled_back(session: Session, ended: SessionTransaction) -> None:
+    """A rollback to a savepoint also takes the settings back to what they were then."""
+    if ended.nested and _KEY in session.info:
+        _announce(session)
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _executing(state: ORMExecuteState) -> None:
+    if any(issubclass(mapper.class_, TenantOwned) for mapper in state.all_mappers):
+        require(state.session)
+
+
+@event.listens_for(Session, "before_flush")
+def _flushing(session: Session, _context: UOWTransaction, _instances: object) -> None:
+    touched = (*session.new, *session.dirty, *session.deleted)
+    if any(isinstance(it, TenantOwned) for it in touched):
+        require(session)

@@ -1,0 +1,250 @@
+"""Whose rows a session works on, as the application's login, directly and through a transaction pooler."""
+
+import asyncio
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import Engine, delete, func, insert, select, text, update
+from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.orm import Session
+
+from db.engine import engine
+from db.errors import TenancyError
+from db.tenancy import Tenant, require, tenant, tenant_async
+from db.urls import DatabaseURL
+from tests.db.conftest import Prepared
+from tests.db.library import ONE, TWO, Book, Note
+
+USER = uuid.UUID(int=77)
+
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+
+@pytest.fixture
+def app(route: str) -> Engine:
+    return engine(route)
+
+
+def settings(session: Session) -> tuple[str, ...]:
+    return tuple(
+        session.execute(
+            text("SELECT current_setting('app.organization_id', true), current_setting('app.user_id', true)")
+        ).one()
+    )
+
+
+def add(app: Engine, organization: uuid.UUID, *titles: str) -> list[uuid.UUID]:
+    with Session(app) as session, tenant(session, organization):
+        books = [Book(organization_id=organization, title=title) for title in titles]
+        session.add_all(books)
+        session.commit()
+        return [book.id for book in books]
+
+
+def test_a_tenant_sees_its_own_rows_in_every_transaction_of_the_session(app: Engine) -> None:
+    add(app, ONE, "a", "b")
+    add(app, TWO, "c")
+
+    with Session(app) as session, tenant(session, ONE, USER) as scope:
+        first = session.scalars(select(Book.title).order_by(Book.title)).all()
+        assert settings(session) == (str(ONE), str(USER))
+        session.commit()
+        second = session.scalar(select(func.count()).select_from(Book))
+
+    assert scope == Tenant(ONE, USER)
+    assert (list(first), second) == (["a", "b"], 2)
+
+
+def test_without_a_tenant_models_of_tenants_raise_and_raw_sql_sees_nothing(app: Engine) -> None:
+    add(app, ONE, "a")
+
+    with Session(app) as session:
+        assert session.scalar(text("SELECT count(*) FROM maps.books")) == 0
+        for statement in (select(Book), select(Book.title), update(Book).values(pages=2), delete(Book)):
+            with pytest.raises(TenancyError, match="the session has no tenant: use `with tenant"):
+                session.execute(statement)
+        with pytest.raises(TenancyError, match="the session has no tenant"):
+            session.execute(insert(Book), [{"organization_id": ONE, "title": "x", "pages": 1}])
+        with pytest.raises(TenancyError, match="the session has no tenant"):
+            require(session)
+        session.add(Book(organization_id=ONE, title="x"))
+        with pytest.raises(TenancyError, match="the session has no tenant"):
+            session.flush()
+        session.expunge_all()
+        with pytest.raises(ProgrammingError, match="violates row-level security"):
+            session.execute(
+                text("INSERT INTO maps.books (id, organization_id, title, pages) VALUES (:id, :id, 'x', 1)"),
+                {"id": ONE},
+            )
+
+    assert count(app) == 1
+
+
+def test_models_without_the_mixin_need_no_tenant(app: Engine) -> None:
+    with Session(app) as session:
+        session.add(Note(body="free"))
+        session.commit()
+        assert session.scalars(select(Note.body)).all() == ["free"]
+
+
+def count(app: Engine, organization: uuid.UUID = ONE) -> int | None:
+    with Session(app) as session, tenant(session, organization):
+        return session.scalar(select(func.count()).select_from(Book))
+
+
+def test_another_tenants_rows_are_neither_read_nor_changed_nor_made(app: Engine) -> None:
+    [theirs] = add(app, TWO, "theirs")
+
+    with Session(app) as session, tenant(session, ONE):
+        assert require(session) == Tenant(ONE)
+        assert session.get(Book, theirs) is None
+        assert session.execute(update(Book).values(title="mine").returning(Book.id)).all() == []
+        assert session.execute(delete(Book).returning(Book.id)).all() == []
+        with pytest.raises(ProgrammingError, match="violates row-level security"), session.begin_nested():
+            session.execute(insert(Book), [{"organization_id": TWO, "title": "x", "pages": 1}])
+        session.commit()
+
+    assert count(app, TWO) == 1
+
+
+def test_a_session_that_changes_its_tenant_forgets_the_first_ones_objects(app: Engine) -> None:
+    [mine] = add(app, ONE, "mine")
+
+    with Session(app) as session:
+        with tenant(session, ONE):
+            book = session.get(Book, mine)
+            session.add(Book(organization_id=ONE, title="pending"))
+        assert settings(session) == ("", "")
+        with tenant(session, TWO):
+            assert session.get(Book, mine) is None
+        session.commit()
+
+    assert book is not None
+    assert book.title == "mine"
+    assert count(app) == 2
+
+
+def test_a_scope_inside_the_same_scope_changes_nothing_and_another_is_refused(app: Engine) -> None:
+    with Session(app) as session, tenant(session, ONE, USER):
+        with tenant(session, ONE, USER):
+            pass
+        assert settings(session) == (str(ONE), str(USER))
+        with pytest.raises(TenancyError, match=f"the session works for organization {ONE} as user {USER}: leave"):
+            tenant(session, TWO).__enter__()
+        with pytest.raises(TenancyError, match="leave that scope"):
+            tenant(session, ONE).__enter__()
+        assert require(session) == Tenant(ONE, USER)
+
+
+def test_a_transaction_that_runs_already_becomes_the_tenants(app: Engine) -> None:
+    add(app, ONE, "a")
+
+    with Session(app) as session, session.begin():
+        assert session.scalar(text("SELECT count(*) FROM maps.books")) == 0
+        with tenant(session, ONE):
+            assert session.scalar(text("SELECT count(*) FROM maps.books")) == 1
+        assert session.scalar(text("SELECT count(*) FROM maps.books")) == 0
+
+
+@pytest.mark.parametrize("statement", ["SELECT 1/0", "SELECT pg_terminate_backend(pg_backend_pid())"])
+def test_a_failed_transaction_keeps_its_own_error_and_leaves_no_tenant(app: Engine, statement: str) -> None:
+    with Session(app) as session:
+        with pytest.raises(Exception, match=r"division by zero|terminat|closed|crash"), tenant(session, ONE):  # noqa: PT012
+            session.execute(text("SELECT 1"))
+            session.execute(text(statement))
+        session.rollback()
+        assert settings(session) in ((None, None), ("", ""))
+        with pytest.raises(TenancyError):
+            require(session)
+
+
+def test_a_flush_that_failed_leaves_no_tenant(app: Engine) -> None:
+    with Session(app) as session:
+        with pytest.raises(ProgrammingError, match="row-level security"), tenant(session, ONE):
+            session.add(Book(organization_id=TWO, title="x"))
+        session.rollback()
+        assert settings(session) in ((None, None), ("", ""))
+
+
+def test_a_rollback_to_a_savepoint_does_not_bring_an_earlier_tenant_back(app: Engine) -> None:
+    with Session(app) as session:
+        with tenant(session, ONE):
+            session.execute(text("SELECT 1"))
+            point = session.begin_nested()
+            with pytest.raises(Exception, match="division by zero"):
+                session.execute(text("SELECT 1/0"))
+        point.rollback()  # the setting was made before the savepoint, so that the rollback restores it
+        assert settings(session) == ("", "")
+        with tenant(session, TWO):
+            with pytest.raises(Exception, match="division by zero"), session.begin_nested():
+                session.execute(text("SELECT 1/0"))
+            assert settings(session) == (str(TWO), "")
+
+
+def test_a_connection_that_is_lost_before_the_scope_begins_leaves_no_tenant(library: Prepared) -> None:
+    with Session(engine(library.app_url)) as session:
+        pid = session.scalar(text("SELECT pg_backend_pid()"))
+        library.rows("SELECT pg_terminate_backend(%s)", pid)
+        with pytest.raises(OperationalError, match=r"terminating connection|closed the connection"):
+            tenant(session, ONE).__enter__()
+        with pytest.raises(TenancyError):
+            require(session)
+
+
+@pytest.mark.parametrize("value", ["", "x' OR 1=1 --", None, 7])
+def test_what_is_no_uuid_is_refused_before_anything_is_sent(app: Engine, value: object) -> None:
+    with Session(app) as session:
+        with pytest.raises(TenancyError, match=r"the organization is .*: give its id, a UUID"):
+            tenant(session, value).__enter__()  # type: ignore[arg-type]
+        with pytest.raises(TenancyError, match="the user is 'x'"):
+            tenant(session, ONE, "x").__enter__()  # type: ignore[arg-type]
+
+
+def test_ids_given_as_text_are_taken(app: Engine) -> None:
+    with Session(app) as session, tenant(session, str(ONE)) as scope:  # type: ignore[arg-type]
+        assert scope == Tenant(ONE)
+
+
+def test_many_clients_of_two_organizations_never_see_the_others_rows(app: Engine) -> None:
+    add(app, ONE, "1-a", "1-b")
+    add(app, TWO, "2-a")
+
+    def client(number: int) -> set[str]:
+        organization = (ONE, TWO)[number % 2]
+        seen = set()
+        for _ in range(10):
+            with Session(app) as session, tenant(session, organization):
+                seen |= set(session.scalars(select(Book.title)))
+                session.commit()
+            with Session(app) as session:
+                assert session.scalar(text("SELECT count(*) FROM maps.books")) == 0
+        return seen
+
+    with ThreadPoolExecutor(8) as pool:
+        seen = list(pool.map(client, range(8)))
+
+    assert seen == [{"1-a", "1-b"}, {"2-a"}] * 4
+
+
+def test_async_sessions_follow_the_same_rules(route: str) -> None:
+    async def work() -> None:
+        source = create_async_engine(DatabaseURL.parse(route).sqlalchemy(), connect_args={"prepare_threshold": None})
+        async with AsyncSession(source) as session:
+            async with tenant_async(session, ONE, USER) as scope:
+                assert scope == require(session) == Tenant(ONE, USER)
+                session.add(Book(organization_id=ONE, title="a"))
+                await session.commit()
+                async with tenant_async(session, ONE, USER):
+                    assert (await session.scalars(select(Book.title))).all() == ["a"]
+                with pytest.raises(TenancyError):
+                    await tenant_async(session, TWO).__aenter__()
+            with pytest.raises(TenancyError):
+                await session.execute(select(Book))
+            with pytest.raises(TenancyError, match="no tenant"):
+                require(session)
+        await source.dispose()
+
+    asyncio.run(work())
