@@ -5,7 +5,7 @@ Ticket: N/A
 Reversible: Yes
 Rollback: alembic -n bots downgrade base
 
-Every reference between two rows of an organization carries organization_id, so that the key itself cannot cross a tenant.
+Every reference between two rows of an organization carries organization_id, so that no key can cross a tenant.
 A role belongs to an organization, or to none: then it is a system role that all may give. `scope_id` (generated) turns
 that absence into a value that keys can compare; no organization may have it as its id.
 One membership a user and organization, for ever: who leaves is soft-deleted, who returns is restored. So a row's author

@@ -47,7 +47,9 @@ CREATE TABLE bots.workflows (
     CONSTRAINT uq_workflows_organization_id_id UNIQUE (organization_id, id),
     {_by_members("workflows")}
 )""")
-    op.execute("CREATE UNIQUE INDEX uq_workflows_slug ON bots.workflows (organization_id, slug) WHERE deleted_at IS NULL")
+    op.execute(
+        "CREATE UNIQUE INDEX uq_workflows_slug ON bots.workflows (organization_id, slug) WHERE deleted_at IS NULL"
+    )
     op.execute(f"""
 CREATE TABLE bots.workflow_runs (
     id uuid NOT NULL DEFAULT gen_random_uuid() CONSTRAINT pk_workflow_runs PRIMARY KEY,
@@ -71,7 +73,9 @@ CREATE TABLE bots.workflow_runs (
         REFERENCES bots.workflows (organization_id, id) ON DELETE CASCADE,
     {_member("workflow_runs", "created_by_id")}
 )""")
-    op.execute("CREATE INDEX ix_workflow_runs_newest ON bots.workflow_runs (organization_id, workflow_id, started_at DESC)")
+    op.execute(
+        "CREATE INDEX ix_workflow_runs_newest ON bots.workflow_runs (organization_id, workflow_id, started_at DESC)"
+    )
     op.execute("ALTER TABLE bots.bot_runs ADD COLUMN workflow_run_id uuid")
     op.execute(
         "ALTER TABLE bots.bot_runs ADD CONSTRAINT fk_bot_runs_workflow_run_id"

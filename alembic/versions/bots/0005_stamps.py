@@ -5,8 +5,8 @@ Ticket: N/A
 Reversible: Yes
 Rollback: alembic -n bots downgrade 0004_partitioned_logs
 
-Who acts is the setting app.user_id; without it a job acts for nobody, and only then may it name an author itself. When
-is the transaction's begin by the server's clock. Only the owner, who imports and seeds, may give other times of creation.
+Who acts is the setting app.user_id; without it a job acts for nobody, and only then may it name an author itself. The
+time is the transaction's begin by the server's clock; only the owner, who imports and seeds, may give another one.
 `updated_at` never goes back nor stands still between transactions: the time travel rests on it. Columns that record
 mere use (a run, a sign-in) are a trigger's arguments: changing nothing else changes neither stamp.
 These functions run at every row and name everything with its schema, so they do without a search_path of their own,
@@ -37,7 +37,15 @@ ENTITIES: dict[str, tuple[str, ...]] = {
 }
 RUNS = ("bot_runs", "workflow_runs")
 TIMED = ("permissions", "sessions")
-STAYS = ("roles", "organization_members", "api_keys", "settings", "bots", "credentials", "session_recordings")
+STAYS: tuple[str, ...] = (
+    "roles",
+    "organization_members",
+    "api_keys",
+    "settings",
+    "bots",
+    "credentials",
+    "session_recordings",
+)
 STAYS += ("workflows", "tasks", "notifications", "bot_runs", "workflow_runs")
 
 STAMP_ENTITY = """

@@ -7,9 +7,9 @@ Rollback: alembic -n bots downgrade 0005_stamps
 
 Whose rows: app.organization_id and app.user_id, set for a transaction (db.tenancy). Without an organization no row of
 any is there, and writing fails. The sub-select makes the server read a setting once a statement, not once a row.
-Not an organization's: `users` (one's own, and those of the organization's members), `sessions` (one's own), `permissions`
-and system roles (everybody reads). With a user but no organization yet, one sees one's own memberships and their
-organizations, to choose from; inside an organization only that one. Who signs in has neither: three functions with the
+Not an organization's: `users` (one's own, and those of the organization's members), `sessions` (one's own), and
+`permissions` and system roles, which all read. With a user but no organization yet, one sees one's own memberships
+and their organizations, to choose from; inside an organization only that one. Who signs in has neither: three functions with the
 owner's rights answer for exactly one address, token or key, and for nothing that resembles it.
 FORCE makes the owner subject to policies too, and no owner has BYPASSRLS here; so the owner has a policy of its own, to
 migrate, seed and retire. What runs with the owner's rights (SECURITY DEFINER) therefore has to filter by itself.
@@ -31,12 +31,29 @@ OWN = f"organization_id = {ORGANIZATION}"
 READERS = "bots_app, bots_readonly"
 
 # of one organization each
-TENANTS = ("organization_members", "api_keys", "settings", "bots", "bot_runs", "credentials", "session_recordings")
+TENANTS: tuple[str, ...] = (
+    "organization_members",
+    "api_keys",
+    "settings",
+    "bots",
+    "bot_runs",
+    "credentials",
+    "session_recordings",
+)
 TENANTS += ("workflows", "workflow_runs", "tasks", "notifications", "bot_logs")
 SHARED = ("roles", "role_permissions")
 TABLES = (*TENANTS, *SHARED, "activity_logs", "users", "organizations", "permissions", "sessions")
 
-SOFT_DELETED = ("users", "organizations", "roles", "organization_members", "api_keys", "settings", "bots", "credentials")
+SOFT_DELETED: tuple[str, ...] = (
+    "users",
+    "organizations",
+    "roles",
+    "organization_members",
+    "api_keys",
+    "settings",
+    "bots",
+    "credentials",
+)
 SOFT_DELETED += ("session_recordings", "workflows", "tasks", "notifications")
 REVOKED = {
     **dict.fromkeys((*SOFT_DELETED, "bot_runs", "workflow_runs"), "DELETE"),

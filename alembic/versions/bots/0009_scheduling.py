@@ -9,7 +9,7 @@ Schedules are cron expressions of five fields (numbers, lists, ranges, steps; @h
 the bot's config names, else UTC. Where day of month and day of week are both given, either suffices, as cron has it.
 What was missed is caught up by one run, not by many.
 claim_due_bot and expire_runs have the caller's rights: they see the set organization only, so a worker asks
-organizations_with_work() whose turn it is (ids and nothing else, in no order, so that nobody starves) and enters that one.
+organizations_with_work() whose turn it is (ids and nothing else, in no order, so that nobody starves) and enters it.
 """
 
 from alembic import op
@@ -67,7 +67,7 @@ END $$"""
 
 IS_CRON = """
 CREATE FUNCTION bots.is_cron(schedule text) RETURNS boolean
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
     f text[] := bots.cron_fields(schedule);
 BEGIN
@@ -194,7 +194,8 @@ LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 DECLARE
     ended integer;
 BEGIN
-    UPDATE bots.bot_runs r SET status = 'timed_out', error_message = format('worker %s was not heard of again', r.worker)
+    UPDATE bots.bot_runs r
+    SET status = 'timed_out', error_message = format('worker %s was not heard of again', r.worker)
     WHERE r.organization_id = nullif(current_setting('app.organization_id', true), '')::uuid
         AND r.status = 'running' AND r.lease_expires_at < now();
     GET DIAGNOSTICS ended = ROW_COUNT;

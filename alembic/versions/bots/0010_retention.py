@@ -20,7 +20,16 @@ depends_on = None
 HISTORIES = ("roles", "organization_members", "api_keys", "settings", "bots", "credentials", "workflows", "tasks")
 
 # children first, so that a parent's cascade finds little
-ERASED = ("settings", "notifications", "api_keys", "session_recordings", "credentials", "tasks", "workflows", "bots")
+ERASED: tuple[str, ...] = (
+    "settings",
+    "notifications",
+    "api_keys",
+    "session_recordings",
+    "credentials",
+    "tasks",
+    "workflows",
+    "bots",
+)
 ERASED += ("organizations",)
 
 _DELETES = "".join(
