@@ -120,3 +120,16 @@ def acting(url: str, world: World | None, *, user: bool = True, writing: bool = 
             )
         yield connection
         connection.rollback()
+
+
+def one(connection: Connection, query: str, *values: object) -> object:
+    row = connection.execute(query, values).fetchone()
+    assert row is not None
+    return row[0] if len(row) == 1 else row
+
+
+def add_bot(us: Connection, **values: object) -> uuid.UUID:
+    row = {"organization_id": OURS.organization, "name": "a bot", "slug": "a-bot", "config": "{}", **values}
+    names, places = ", ".join(row), ", ".join(f"%({name})s" for name in row)
+    [(bot,)] = us.execute(f"INSERT INTO bots ({names}) VALUES ({places}) RETURNING id", row).fetchall()
+    return uuid.UUID(str(bot))

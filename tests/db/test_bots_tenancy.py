@@ -435,10 +435,30 @@ def test_the_application_cannot_become_the_owner(us: Connection) -> None:
         us.execute("SET LOCAL ROLE bots_owner")
 
 
+def test_a_temporary_type_of_the_callers_does_not_run_its_checks_as_the_owner(database: Prepared) -> None:
+    with acting(database.app_url, OURS) as us:
+        told: list[str] = []
+        us.add_notice_handler(lambda notice: told.append(notice.message_primary or ""))
+        us.execute(
+            "CREATE FUNCTION pg_temp.who(value text) RETURNS boolean LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE NOTICE '%', current_user; RETURN true; END $$"
+        )
+        for name in ("uuid", "text", "tsquery", "bytea", "integer", "int4", "date"):
+            us.execute(f'CREATE DOMAIN pg_temp."{name}" AS pg_catalog."{name.replace("integer", "int4")}"'
+                       " CHECK (pg_temp.who(VALUE::pg_catalog.text))")  # fmt: skip
+        us.execute("SELECT * FROM bots.search_bots('pelican'::pg_catalog.text)")
+        us.execute("SELECT * FROM bots.find_sign_in('pelican@example.com'::pg_catalog.text)")
+        us.execute("SELECT * FROM bots.organizations_with_work()")
+        us.execute("SELECT bots.make_partitions(4)")
+        us.execute("UPDATE bots.bots SET name = 'x'")
+
+    assert "bots_owner" not in told
+
+
 @pytest.mark.requirement("bots.P2.time-travel")
 def test_the_historys_trigger_cannot_be_put_on_a_table_of_the_applications_own(us: Connection) -> None:
     us.execute("CREATE TEMP TABLE bots (LIKE bots.bots)")
-    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied for function .*record_history"):
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match=r"permission denied for function .*record_history"):
         us.execute(
             "CREATE TRIGGER forge AFTER DELETE ON pg_temp.bots FOR EACH ROW EXECUTE FUNCTION bots.record_history()"
         )

@@ -97,6 +97,7 @@ CREATE TABLE bots.roles (
     {STAMPS},
     CONSTRAINT uq_roles_scope_id_id UNIQUE (scope_id, id)
 )""")
+    op.execute("CREATE INDEX ix_roles_organization_id ON bots.roles (organization_id)")
     op.execute("CREATE UNIQUE INDEX uq_roles_name ON bots.roles (scope_id, lower(name)) WHERE deleted_at IS NULL")
     op.execute(f"""
 CREATE TABLE bots.role_permissions (

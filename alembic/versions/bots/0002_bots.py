@@ -132,7 +132,8 @@ CREATE TABLE bots.session_recordings (
     status bots.recording_status NOT NULL DEFAULT 'recording',
     events jsonb NOT NULL DEFAULT '[]'::jsonb
         CONSTRAINT ck_session_recordings_events CHECK (jsonb_typeof(events) = 'array'),
-    event_count integer GENERATED ALWAYS AS (jsonb_array_length(events)) STORED,
+    event_count integer GENERATED ALWAYS AS
+        (CASE WHEN jsonb_typeof(events) = 'array' THEN jsonb_array_length(events) END) STORED,
     page_url text,
     started_at timestamptz NOT NULL DEFAULT now(),
     ended_at timestamptz,

@@ -39,7 +39,7 @@ ENUMS = {
 
 MAKE_PARTITION = """
 CREATE FUNCTION bots.make_partition(parent text, month date) RETURNS boolean
-LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     first date := date_trunc('month', month)::date;
     partition text := format('%s_%s', parent, to_char(first, 'YYYY_MM'));
@@ -71,7 +71,7 @@ END $$"""
 
 MAKE_PARTITIONS = """
 CREATE FUNCTION bots.make_partitions(ahead integer DEFAULT 3) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     made integer := 0;
     parent text;
@@ -92,7 +92,7 @@ END $$"""
 
 HORIZON = """
 CREATE FUNCTION bots.partition_horizon() RETURNS TABLE (parent text, partitions bigint, covered_until date)
-LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT p.relname::text, count(c.oid),
         (max(to_date(right(c.relname, 7), 'YYYY_MM')) + interval '1 month')::date
     FROM pg_class p
@@ -106,7 +106,7 @@ $$"""
 # parent is short, and lock_timeout of the caller bounds the wait for it.
 RETIRE = """
 CREATE PROCEDURE bots.retire_partitions(parent text, keep interval, INOUT retired integer DEFAULT 0)
-LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     partition name;
 BEGIN

@@ -9,10 +9,11 @@ Whose rows: app.organization_id and app.user_id, set for a transaction (db.tenan
 any is there, and writing fails. The sub-select makes the server read a setting once a statement, not once a row.
 Not an organization's: `users` (one's own, and those of the organization's members), `sessions` (one's own), and
 `permissions` and system roles, which all read. With a user but no organization yet, one sees one's own memberships
-and their organizations, to choose from; inside an organization only that one. Who signs in has neither: three functions with the
-owner's rights answer for exactly one address, token or key, and for nothing that resembles it.
+and their organizations, to choose from; inside an organization only that one. Who signs in has neither: three functions
+with the owner's rights answer for exactly one address, token or key, and for nothing that resembles it.
 FORCE makes the owner subject to policies too, and no owner has BYPASSRLS here; so the owner has a policy of its own, to
-migrate, seed and retire. What runs with the owner's rights (SECURITY DEFINER) therefore has to filter by itself.
+migrate, seed and retire. What runs with the owner's rights (SECURITY DEFINER) therefore has to filter by itself, and
+names pg_temp last in its search_path: else a caller's temporary type called "uuid" would run its checks as the owner.
 Deleting for good is the owner's; the application marks rows as deleted. Hashes of passwords, tokens and keys can be
 compared by those three functions and be read by nobody; reports do not read encrypted secrets either. A column added
 to those four tables later needs its own GRANT SELECT.
@@ -79,21 +80,21 @@ DOORS = {
     "find_sign_in(text)": """
 CREATE FUNCTION bots.find_sign_in(address text)
 RETURNS TABLE (user_id uuid, password_hash text, status bots.user_status)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT u.id, u.password_hash, u.status FROM bots.users u
     WHERE lower(u.email) = lower(btrim(address)) AND u.deleted_at IS NULL
 $$""",
     "find_session(bytea)": """
 CREATE FUNCTION bots.find_session(hash bytea)
 RETURNS TABLE (session_id uuid, user_id uuid, organization_id uuid, expires_at timestamptz)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT s.id, s.user_id, s.organization_id, s.expires_at FROM bots.sessions s JOIN bots.users u ON u.id = s.user_id
     WHERE s.token_hash = hash AND s.expires_at > now() AND u.deleted_at IS NULL AND u.status = 'active'
 $$""",
     "find_api_key(bytea)": """
 CREATE FUNCTION bots.find_api_key(hash bytea)
 RETURNS TABLE (api_key_id uuid, organization_id uuid, created_by_id uuid, scopes text[])
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT k.id, k.organization_id, k.created_by_id, k.scopes
     FROM bots.api_keys k JOIN bots.organizations o ON o.id = k.organization_id
     WHERE k.key_hash = hash AND k.deleted_at IS NULL AND k.revoked_at IS NULL AND o.deleted_at IS NULL

@@ -33,7 +33,7 @@ def upgrade() -> None:
         op.execute(f"""
 CREATE FUNCTION bots.search_{table}(query text, most integer DEFAULT 20)
 RETURNS TABLE (id uuid, rank real)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     organization uuid := nullif(current_setting('app.organization_id', true), '')::uuid;
     words tsquery := websearch_to_tsquery('english'::regconfig, query);

@@ -37,7 +37,7 @@ AUDITED: dict[str, tuple[str, ...]] = {
 
 RECORD = """
 CREATE FUNCTION bots.record_history() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     ended timestamptz;
 BEGIN

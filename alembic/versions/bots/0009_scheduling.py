@@ -167,7 +167,7 @@ END $$"""
 
 CLAIM = """
 CREATE FUNCTION bots.claim_due_bot(worker_name text, lease interval DEFAULT '5 minutes') RETURNS SETOF bots.bot_runs
-LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     due bots.bots;
 BEGIN
@@ -190,7 +190,7 @@ END $$"""
 
 EXPIRE = """
 CREATE FUNCTION bots.expire_runs() RETURNS integer
-LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     ended integer;
 BEGIN
@@ -204,7 +204,7 @@ END $$"""
 
 WORK = """
 CREATE FUNCTION bots.organizations_with_work(most integer DEFAULT 100) RETURNS SETOF uuid
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT organization_id FROM (
         SELECT b.organization_id FROM bots.bots b
         WHERE b.is_active AND b.deleted_at IS NULL AND b.next_run_at <= now()

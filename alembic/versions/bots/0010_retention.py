@@ -41,7 +41,7 @@ _DELETES = "".join(
 )
 PURGE_DELETED = f"""
 CREATE PROCEDURE bots.purge_deleted(keep interval, INOUT erased bigint DEFAULT 0)
-LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     gone bigint;
 BEGIN
@@ -65,7 +65,7 @@ _HISTORY = "".join(
 )
 PURGE_HISTORY = f"""
 CREATE PROCEDURE bots.purge_history(keep interval, INOUT erased bigint DEFAULT 0)
-LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     gone bigint;
 BEGIN
@@ -81,7 +81,7 @@ END $$"""
 
 PURGE_SESSIONS = """
 CREATE PROCEDURE bots.purge_sessions(INOUT erased bigint DEFAULT 0)
-LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     DELETE FROM bots.sessions s WHERE s.expires_at < now();
     GET DIAGNOSTICS erased = ROW_COUNT;
@@ -92,7 +92,7 @@ CREATE PROCEDURE bots.apply_retention(
     deleted interval DEFAULT '90 days', history interval DEFAULT '2 years',
     bot_logs interval DEFAULT '6 months', activity_logs interval DEFAULT '2 years'
 )
-LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     gone bigint;
     months integer;

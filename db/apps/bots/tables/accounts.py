@@ -98,6 +98,7 @@ class Role(Authored, Base):
     __table_args__ = (
         CheckConstraint("char_length(name) BETWEEN 1 AND 100", name="name"),
         UniqueConstraint("scope_id", "id", name="uq_roles_scope_id_id"),
+        Index(None, "organization_id"),
         owner("roles"),
         *members("roles", *AUTHORS),
     )

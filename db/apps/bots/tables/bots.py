@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Computed, FetchedValue, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -60,7 +60,7 @@ class Bot(Authored, Owned, Base):
 
     id: Mapped[uuid.UUID] = made_id()
     created_by_id: Mapped[uuid.UUID] = mapped_column(  # the document's: always somebody's
-        ForeignKey(User.id, name="fk_bots_created_by_id_users")
+        ForeignKey(User.id, name="fk_bots_created_by_id_users"), server_default=FetchedValue()
     )
     name: Mapped[str]
     description: Mapped[str | None]
@@ -121,7 +121,7 @@ class BotRun(Timed, Owned, Base):
     scheduled_for: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
-    created_by_id: Mapped[uuid.UUID | None]
+    created_by_id: Mapped[uuid.UUID | None] = mapped_column(server_default=FetchedValue())
     workflow_run_id: Mapped[uuid.UUID | None]
 
     bot: Mapped[Bot] = relationship(back_populates="runs", foreign_keys="BotRun.bot_id")
@@ -175,7 +175,12 @@ class SessionRecording(Authored, Owned, Base):
     bot_run_id: Mapped[uuid.UUID]
     status: Mapped[RecordingStatus] = mapped_column(server_default=text("'recording'::bots.recording_status"))
     events: Mapped[list[dict[str, Any]]] = mapped_column(server_default=text("'[]'::jsonb"), deferred=True)
-    event_count: Mapped[int | None] = mapped_column(Computed("jsonb_array_length(events)", persisted=True))
+    event_count: Mapped[int | None] = mapped_column(
+        Computed(
+            "CASE WHEN (jsonb_typeof(events) = 'array'::text) THEN jsonb_array_length(events) ELSE NULL::integer END",
+            persisted=True,
+        )
+    )
     page_url: Mapped[str | None]
     started_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     ended_at: Mapped[datetime | None]

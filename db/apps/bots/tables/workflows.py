@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, FetchedValue, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -70,7 +70,7 @@ class WorkflowRun(Timed, Owned, Base):
     error_message: Mapped[str | None]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
-    created_by_id: Mapped[uuid.UUID | None]
+    created_by_id: Mapped[uuid.UUID | None] = mapped_column(server_default=FetchedValue())
 
     workflow: Mapped[Workflow] = relationship(back_populates="runs", foreign_keys="WorkflowRun.workflow_id")
 
