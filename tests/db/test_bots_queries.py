@@ -6,6 +6,7 @@ import datetime
 import os
 import uuid
 from collections.abc import Iterator
+from enum import StrEnum
 
 import pytest
 from sqlalchemy import Engine, func, inspect, select, update
@@ -167,7 +168,7 @@ def test_a_config_is_a_model_whose_changes_are_written_and_whose_errors_are_name
 def test_each_enum_column_speaks_python(column: object) -> None:
     kind = column.type.enum_class  # type: ignore[attr-defined]
 
-    assert issubclass(kind, enums.StrEnum)
+    assert issubclass(kind, StrEnum)
     assert [it.value for it in kind] == column.type.enums  # type: ignore[attr-defined]
 
 

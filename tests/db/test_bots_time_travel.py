@@ -197,7 +197,7 @@ def test_a_secret_has_no_past(source: Engine, database: Prepared) -> None:
         session.get_one(Credential, OURS.credential).secret = b"another" * 9
         session.commit()
         then = audit.as_of(Credential, before)
-        assert session.execute(select(then.name, then.secret)).all() == [("pelican", None)]
+        assert [tuple(row) for row in session.execute(select(then.name, then.secret))] == [("pelican", None)]
 
     with closing(database.admin()) as admin:
         assert (
