@@ -6,6 +6,7 @@ Shared by the engine, the migration runner, the seeds and the bootstrap.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -71,12 +72,15 @@ def explain(error: psycopg.Error, url: DatabaseURL) -> ConnectError:
     return UnreachableError(f"cannot connect to {url.redacted()}: {reason}")
 
 
-def with_retries(attempt: Callable[[], T], *, patience: float = PATIENCE) -> T:
+def with_retries(
+    attempt: Callable[[], T], *, patience: float = PATIENCE, sleep: Callable[[float], None] = time.sleep
+) -> T:
     """Call `attempt` until it does not raise UnreachableError, for at most about `patience` seconds."""
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(UnreachableError),
         stop=tenacity.stop_after_delay(patience),
         wait=tenacity.wait_exponential_jitter(multiplier=0.1, max=2.0, jitter=0.2),
+        sleep=sleep,
         reraise=True,
     )
     return retrying(attempt)

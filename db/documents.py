@@ -68,6 +68,10 @@ class Part(BaseModel):
         _adopt_fields(copied)
         return copied
 
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        super().__setstate__(state)
+        _adopt_fields(self)
+
 
 class Document(Part):
     """A model that fills a column. `class X(Document, version=2)` after a change that old JSON does not fit."""
@@ -256,9 +260,13 @@ def _changed(node: Any) -> None:
 def _adopted(value: Any, owner: Any) -> Any:
     """`value` as it stands in `owner`: containers in their telling form, what belongs to another owner as a copy."""
     if isinstance(value, Part | _Containers):
-        if getattr(value, "_owner", None) not in (None, owner):
+        holder = getattr(value, "_owner", None)
+        if holder is not None and holder is not owner:  # by identity: two containers may be equal
             value = copy.deepcopy(value)
+            holder = None
         object.__setattr__(value, "_owner", owner)
+        if holder is None and isinstance(value, _Containers):  # a copy's items have no owner either
+            _adopt_items(value)
         return value
     if isinstance(value, tuple):
         return type(value)(_adopted(it, owner) for it in value) if type(value) is tuple else value

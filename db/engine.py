@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from db.connections import CONNECT_TIMEOUT, PATIENCE, explain, with_retries
 from db.errors import DbError
+from db.query_log import Metrics, metrics, watch
 from db.settings import PoolSettings
 from db.urls import DatabaseURL
 
@@ -34,7 +36,7 @@ def engine(url: str | None = None, *, settings: PoolSettings | None = None) -> s
     Raises URLError, SettingsError, and DbError where a later call asks for other settings; connections of the engine
     raise LoginError and UnreachableError.
     """
-    parsed = DatabaseURL.parse(_default_url() if url is None else url)
+    parsed = DatabaseURL.parse(default_url() if url is None else url)
     with _lock:
         if parsed in _engines:
             existing, used = _engines[parsed]
@@ -42,21 +44,42 @@ def engine(url: str | None = None, *, settings: PoolSettings | None = None) -> s
                 raise DbError(f"the engine of {parsed} exists with other settings: {used}; dispose() it first")
             return existing
         chosen = settings or PoolSettings.load()
-        created = sqlalchemy.create_engine(
-            parsed.sqlalchemy(),
-            pool_size=chosen.size,
-            max_overflow=chosen.limit - chosen.size,
-            pool_timeout=chosen.timeout,
-            pool_recycle=chosen.recycle,
-            pool_pre_ping=True,
-            pool_use_lifo=True,  # busy connections stay few, so that the others may be retired
-            connect_args=_connect_args(
-                prepared_statements=chosen.prepared_statements, connect_timeout=chosen.connect_timeout
-            ),
-        )
-        _explain_failures(created, parsed, chosen.patience)
+        created = sqlalchemy.create_engine(parsed.sqlalchemy(), **pool_arguments(chosen))
+        explain_failures(created, parsed, chosen.patience)
+        watch(created, chosen.slow_query)
         _engines[parsed] = (created, chosen)
         return created
+
+
+def readonly_engine(url: str | None = None, *, settings: PoolSettings | None = None) -> sqlalchemy.Engine:
+    """The engine for reading: of `url`, or of DATABASE_READONLY_URL, or, where that is not set, of DATABASE_URL.
+
+    Its transactions are read-only whatever the login may do: a write fails with SQLSTATE 25006.
+    """
+    source = engine(url or os.environ.get("DATABASE_READONLY_URL") or None, settings=settings)
+    return source.execution_options(postgresql_readonly=True)
+
+
+def pool_metrics() -> list[Metrics]:
+    """Numbers of every shared engine of this process."""
+    with _lock:
+        return [metrics(existing) for existing, _ in _engines.values()]
+
+
+def pool_arguments(settings: PoolSettings) -> dict[str, Any]:
+    """What `create_engine` and `create_async_engine` get alike."""
+    return {
+        "pool_size": settings.size,
+        "max_overflow": settings.limit - settings.size,
+        "pool_timeout": settings.timeout,
+        "pool_recycle": settings.recycle,
+        "pool_pre_ping": True,
+        "pool_use_lifo": True,  # busy connections stay few, so that the others may be retired
+        "hide_parameters": True,  # an error's text ends in logs
+        "connect_args": _connect_args(
+            prepared_statements=settings.prepared_statements, connect_timeout=settings.connect_timeout
+        ),
+    }
 
 
 def unpooled(
@@ -66,8 +89,10 @@ def unpooled(
     arguments: dict[str, Any] = {**_connect_args(), "application_name": name}
     if ca_file is not None:
         arguments["sslrootcert"] = str(ca_file)
-    created = sqlalchemy.create_engine(url.sqlalchemy(), poolclass=NullPool, connect_args=arguments)
-    _explain_failures(created, url, patience)
+    created = sqlalchemy.create_engine(
+        url.sqlalchemy(), poolclass=NullPool, hide_parameters=True, connect_args=arguments
+    )
+    explain_failures(created, url, patience)
     return created
 
 
@@ -79,7 +104,7 @@ def dispose() -> None:
         _engines.clear()
 
 
-def _default_url() -> str:
+def default_url() -> str:
     url = os.environ.get("DATABASE_URL", "")
     if not url:
         raise DbError('DATABASE_URL is not set: eval "$(pgstack env APP)" sets it')
@@ -94,7 +119,9 @@ def _connect_args(
     return {"prepare_threshold": 5 if prepared_statements else None, "connect_timeout": connect_timeout}
 
 
-def _explain_failures(target: sqlalchemy.Engine, url: DatabaseURL, patience: float) -> None:
+def explain_failures(
+    target: sqlalchemy.Engine, url: DatabaseURL, patience: float, sleep: Callable[[float], None] = time.sleep
+) -> None:
     """Connect with retries, and fail with db.errors' one clear line instead of the driver's text."""
 
     @event.listens_for(target, "do_connect")
@@ -105,7 +132,7 @@ def _explain_failures(target: sqlalchemy.Engine, url: DatabaseURL, patience: flo
             except psycopg.OperationalError as error:
                 raise explain(error, url) from None
 
-        return with_retries(attempt, patience=patience)
+        return with_retries(attempt, patience=patience, sleep=sleep)
 
 
 def _forget_parents_connections() -> None:

@@ -8,6 +8,7 @@
 | DB_POOL_RECYCLE | 280 | seconds after which a connection is replaced |
 | DB_CONNECT_TIMEOUT | 10 | seconds for one attempt to connect |
 | DB_CONNECT_PATIENCE | 15 | seconds over all attempts to connect |
+| DB_SLOW_QUERY_MS | 500 | milliseconds from which a statement is logged as slow; 0 logs none |
 | DB_PREPARED_STATEMENTS | off | on, where the URL is direct or its pooler tracks prepared statements |
 """
 
@@ -27,7 +28,7 @@ _SWITCH = {"on": True, "off": False}
 
 @dataclass(frozen=True)
 class PoolSettings:
-    """`size` connections kept, `limit` at most; times in seconds."""
+    """`size` connections kept, `limit` at most; times in seconds; a `slow_query` of 0 is none."""
 
     size: int = 10
     limit: int = 50
@@ -36,6 +37,7 @@ class PoolSettings:
     connect_timeout: int = CONNECT_TIMEOUT
     patience: float = PATIENCE
     prepared_statements: bool = False
+    slow_query: float = 0.5
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> PoolSettings:
@@ -65,6 +67,7 @@ class PoolSettings:
             connect_timeout=number("DB_CONNECT_TIMEOUT", cls.connect_timeout, 1, 600),
             patience=number("DB_CONNECT_PATIENCE", int(cls.patience), 0, 3600),
             prepared_statements=_SWITCH.get(switch, False),
+            slow_query=number("DB_SLOW_QUERY_MS", int(cls.slow_query * 1000), 0, 3_600_000) / 1000,
         )
         if problems:
             raise SettingsError("; ".join(problems))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import TIMESTAMP, Column, event, func, inspect
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, ORMExecuteState, Session, mapped_column, with_loader_criteria
-from sqlalchemy.orm.exc import StaleDataError
+from sqlalchemy.orm.exc import ObjectDeletedError, StaleDataError
 
 from db.errors import SoftDeleteError
 
@@ -63,16 +63,16 @@ def _write(session: Session, obj: SoftDelete, *, deleted: bool) -> None:
     if state.key is None or state.deleted:
         raise SoftDeleteError(f"a {type(obj).__name__} that is not in the database can be neither deleted nor restored")
     session.add(obj)  # soft_delete took it out
-    if (obj.deleted_at is not None) == deleted:
-        return
     try:
+        if (obj.deleted_at is not None) == deleted:
+            return
         with session.begin_nested():
             obj.deleted_at = func.now() if deleted else None  # the server's clock
         session.refresh(obj, ["deleted_at"])
     except IntegrityError as error:
         constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
         raise SoftDeleteError(f"{name} cannot be restored: a live row has its place in {constraint}") from error
-    except StaleDataError as error:
+    except (StaleDataError, ObjectDeletedError) as error:
         raise SoftDeleteError(f"{name} is not in the database, or not this tenant's") from error
 
 

@@ -121,8 +121,12 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _fit_together(self) -> "Settings":
         problems = []
-        if self.environment == "production" and "demo" in self.seeds:
-            problems.append("pgstack:seeds contains demo: a production stack takes base only")
+        if self.environment == "production":
+            problems += [
+                f"pgstack:seeds contains {name}: a production stack takes base only"
+                for name in known_seeds.NOT_IN_PRODUCTION
+                if name in self.seeds
+            ]
         if self.pooled_port and self.pooled_port == self.direct_port:
             problems.append(f"pgstack:pooledPort and pgstack:directPort are both {self.pooled_port}: give two ports")
         try:

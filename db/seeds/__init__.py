@@ -1,6 +1,8 @@
 """Seeds: rows that a fresh database should have, in named sets an app; writing them twice writes nothing.
 
-A set is one file, db/apps/<app>/seeds/<set>.py, with a `ROWS` tuple of `Rows`, parents first.
+A set is one file, db/apps/<app>/seeds/<set>.py, with a `ROWS` tuple of `Rows`, or, for very many rows, a `GENERATED`
+tuple of `Generated`; parents first. `base` is what every database needs, `demo` an example to look at, `load` more than
+100,000 rows a major table to measure with.
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ from db.migrations.revisions import checksum
 if TYPE_CHECKING:
     from pathlib import Path
 
-SETS = ("base", "demo")
-NOT_IN_PRODUCTION = ("demo",)
+SETS = ("base", "demo", "load")
+NOT_IN_PRODUCTION = ("demo", "load")
 
 
 def _files(app: str, sets: Sequence[str]) -> dict[str, Path]:
@@ -39,13 +41,18 @@ def seed(
     *,
     ca_file: str | Path | None = None,
     environment: str = "production",
+    allowed_in_production: Sequence[str] = (),
     report: Callable[[str], None] = print,
 ) -> int:
-    """Write `sets` in one transaction through the owner's direct URL; returns the rows written, 0 the second time.
+    """Write `sets` through the owner's direct URL; returns the rows written, 0 the second time.
+
+    `ROWS` of all sets are one transaction; what is generated follows in chunks of one transaction each, so that a run
+    that was interrupted goes on where it stopped. Example data is refused in production, unless
+    `allowed_in_production` names its set.
 
     Raises SeedError for an unknown set, for example data in production, and where a table is missing.
     """
-    refused = [name for name in sets if name in NOT_IN_PRODUCTION]
+    refused = [name for name in sets if name in NOT_IN_PRODUCTION and name not in allowed_in_production]
     if refused and environment == "production":
         raise SeedError(f'seed set "{refused[0]}" holds example data and is refused in production: use "base"')
     files = _files(app, sets)

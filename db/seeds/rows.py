@@ -16,7 +16,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase
 
 from db import engine
-from db.errors import SeedError
+from db.errors import BulkError, SeedError
+from db.seeds import generated
+from db.seeds.generated import Generated
 from db.urls import DatabaseURL
 
 _NAMESPACE = uuid.UUID("6e0e4d6c-56b1-5d4e-9a53-3f2c0b1a7d90")  # random once; changing it would seed everything twice
@@ -36,24 +38,27 @@ class Rows:
 
 
 def write(app: str, url: str, sets: Sequence[str], *, ca_file: str | Path | None, report: Callable[[str], None]) -> int:
-    """Write the sets in order, in one transaction. See db.seeds.seed."""
+    """Write the sets: their rows in one transaction, then what is generated. See db.seeds.seed."""
     source = engine.unpooled(DatabaseURL.parse(url), ca_file=ca_file, name="pgstack seeds")
+    modules = {name: importlib.import_module(f"db.apps.{app}.seeds.{name}") for name in sets}
     total = 0
     try:
         with source.begin() as connection:
-            for name in sets:
-                written = sum(_write(connection, rows) for rows in _rows(app, name))
-                report(f"{app}: seed set {name} wrote {written} rows")
+            for name, module in modules.items():
+                rows: Sequence[Rows] = getattr(module, "ROWS", ())
+                written = sum(_write(connection, it) for it in rows)
+                if rows or not hasattr(module, "GENERATED"):
+                    report(f"{app}: seed set {name} wrote {written} rows")
                 total += written
-    except DBAPIError as error:
+        for name, module in modules.items():
+            several: Sequence[Generated] = getattr(module, "GENERATED", ())
+            for it in several:
+                written = generated.write(source, it)
+                report(f"{app}: seed set {name} wrote {written} rows of {it.model.__tablename__}")
+                total += written
+    except (DBAPIError, psycopg.Error, BulkError) as error:
         raise _explained(error, app) from error
     return total
-
-
-def _rows(app: str, name: str) -> Sequence[Rows]:
-    module = importlib.import_module(f"db.apps.{app}.seeds.{name}")
-    rows: Sequence[Rows] = module.ROWS
-    return rows
 
 
 def _write(connection: sqlalchemy.Connection, rows: Rows) -> int:
@@ -65,10 +70,12 @@ def _write(connection: sqlalchemy.Connection, rows: Rows) -> int:
     return len(connection.execute(statement).all())
 
 
-def _explained(error: DBAPIError, app: str) -> SeedError:
-    cause = error.orig
+def _explained(error: DBAPIError | psycopg.Error | BulkError, app: str) -> SeedError:
+    cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn):
         return SeedError(f"{app} cannot be seeded, its schema is not up to date: run its migrations first")
+    if isinstance(cause, BulkError):
+        return SeedError(f"{app} cannot be seeded: {cause}")
     said = cause.diag.message_primary if isinstance(cause, psycopg.Error) else None
     state = cause.sqlstate if isinstance(cause, psycopg.Error) else None
     return SeedError(f"{app} cannot be seeded: SQLSTATE {state}, {' '.join((said or str(cause)).split())}")

@@ -29,7 +29,7 @@ def test_checksums_are_given_for_the_sets_an_app_has() -> None:
 
 
 def test_an_unknown_set_gets_the_names_there_are() -> None:
-    with pytest.raises(SeedError, match='unknown seed set "bse": the sets are base, demo'):
+    with pytest.raises(SeedError, match='unknown seed set "bse": the sets are base, demo, load'):
         seeds.checksums("maps", ["bse"])
 
 

@@ -1,0 +1,254 @@
+"""Rows by COPY on a real server, as the application's login, directly and through a transaction pooler."""
+
+import asyncio
+import datetime
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import BigInteger, Identity, Text, func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from db.bulk import copy_rows, copy_rows_async
+from db.engine import engine
+from db.errors import BulkError
+from db.tenancy import tenant, tenant_async
+from db.transactions import run
+from db.urls import DatabaseURL
+from tests.db.conftest import Prepared
+from tests.db.library import ONE, TWO, Base, Book, Details, Note, Organization
+
+pytestmark = pytest.mark.usefixtures("clean")
+Write = Callable[[str, type[Base], Iterable[Any]], int]
+
+
+class Computed(Base):
+    """Notes again, with a default that only the server can compute."""
+
+    __tablename__ = "notes"
+    __table_args__ = {"extend_existing": True, "schema": "elsewhere"}  # noqa: RUF012
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    body: Mapped[str] = mapped_column(Text)
+    rank: Mapped[int] = mapped_column(default=func.length("x"))
+
+
+def sync_write(url: str, model: type[Base], rows: Iterable[Any]) -> int:
+    with Session(engine(url)) as session, tenant(session, ONE):
+        try:
+            return copy_rows(session, model, rows)
+        finally:
+            session.execute(text("SELECT 1"))  # the transaction goes on, whatever happened
+            session.commit()
+
+
+def async_write(url: str, model: type[Base], rows: Iterable[Any]) -> int:
+    async def main() -> int:
+        source = create_async_engine(DatabaseURL.parse(url).sqlalchemy(), connect_args={"prepare_threshold": None})
+        try:
+            async with AsyncSession(source) as session, tenant_async(session, ONE):
+                try:
+                    return await copy_rows_async(session, model, rows)
+                finally:
+                    await session.execute(text("SELECT 1"))
+                    await session.commit()
+        finally:
+            await source.dispose()
+
+    return asyncio.run(main())
+
+
+@pytest.fixture(params=[sync_write, async_write])
+def write(request: pytest.FixtureRequest) -> Write:
+    writer: Write = request.param
+    return writer
+
+
+def bodies(library: Prepared) -> list[str]:
+    return [body for (body,) in library.rows("SELECT body FROM maps.notes ORDER BY id")]
+
+
+def test_rows_are_written_with_the_columns_own_defaults(library: Prepared, route: str, write: Write) -> None:
+    assert write(route, Note, ({"body": f"{n}"} for n in range(3))) == 3
+    assert library.rows("SELECT id, body, rank FROM maps.notes ORDER BY id") == [(1, "0", 0), (2, "1", 0), (3, "2", 0)]
+
+
+def test_no_rows_are_no_work(library: Prepared, route: str, write: Write) -> None:
+    assert write(route, Note, []) == 0
+    assert bodies(library) == []
+
+
+def test_every_type_arrives_as_it_was_given(route: str, write: Write) -> None:
+    row = {
+        "id": uuid.uuid4(),
+        "organization_id": ONE,
+        "title": 'tab\t newline\n backslash \\N quote " ü',
+        "pages": 7,
+        "price": "12.50",
+        "created_at": datetime.datetime(2026, 1, 2, 3, 4, 5, 678901, datetime.UTC),
+        "deleted_at": None,
+        "details": Details(copies=4),
+        "secret": b"\x00\x01\xff",
+    }
+    assert write(route, Book, [row]) == 1
+
+    with Session(engine(route)) as session, tenant(session, ONE):
+        found = session.scalars(select(Book)).one()
+        assert {name: getattr(found, name) for name in row} == {**row, "price": found.price}
+        assert str(found.price) == "12.50"
+
+
+def test_under_row_level_security_only_the_tenants_rows_are_taken(library: Prepared, route: str, write: Write) -> None:
+    """COPY itself is refused there: the rows go through a temporary table. Python's defaults are applied."""
+    assert write(route, Book, [{"organization_id": ONE, "title": f"{n}"} for n in range(5)]) == 5
+
+    with pytest.raises(
+        BulkError, match=r"a row for maps.books was refused: new row violates row-level security"
+    ) as told:
+        write(route, Book, [{"organization_id": ONE, "title": "x"}, {"organization_id": TWO, "title": "y"}])
+
+    assert told.value.sqlstate == "42501"
+    assert library.rows("SELECT organization_id, title, pages FROM maps.books ORDER BY title") == [
+        (ONE, f"{n}", 1) for n in range(5)
+    ]
+
+
+def test_two_copies_of_one_transaction_do_not_meet(library: Prepared, route: str) -> None:
+    def work(session: Session) -> int:
+        with tenant(session, ONE):
+            return sum(copy_rows(session, Book, [{"organization_id": ONE, "title": f"{n}"}]) for n in range(3))
+
+    assert run(engine(route), work) == 3
+    assert library.rows("SELECT count(*) FROM maps.books") == [(3,)]
+
+
+def test_pending_objects_are_written_before(library: Prepared, route: str) -> None:
+    organization = uuid.uuid4()
+
+    def work(session: Session) -> None:
+        session.add(Organization(id=organization, name="New"))
+        with tenant(session, organization):
+            copy_rows(session, Book, [{"organization_id": organization, "title": "x"}])
+
+    run(engine(route), work)
+    assert library.rows("SELECT organization_id FROM maps.books") == [(organization,)]
+    library.rows("DELETE FROM maps.books RETURNING 1")
+    library.rows("DELETE FROM maps.organizations WHERE name = 'New' RETURNING 1")
+
+
+def test_a_rollback_takes_the_rows_back(library: Prepared, route: str) -> None:
+    with Session(engine(route)) as session:
+        assert copy_rows(session, Note, [{"body": "x"}]) == 1
+        session.rollback()
+
+    assert bodies(library) == []
+
+
+GOOD = {"body": "good", "rank": 1}
+BAD: dict[str, tuple[type[Base], list[Any], str, str | None]] = {
+    "unknown attribute": (Note, [{"body": "x", "colour": "red"}], 'Note has no attribute "colour"', None),
+    "missing attribute": (Note, [GOOD, {"body": "x", "mood": "m"}], "row 2 for maps.notes lacks 'rank', which", None),
+    "too few": (
+        Note,
+        [GOOD, {"body": "x"}],
+        "row 2 for maps.notes has other attributes than the first row, body, r",
+        None,
+    ),
+    "one attribute only": (Note, [{"body": "x"}, {"rank": 1}], "row 2 for maps.notes lacks 'body'", None),
+    "NUL": (Note, [GOOD, {"body": "se\0cret", "rank": 1}], "row 2 for maps.notes holds a text with a NUL byte", None),
+    "NULL": (Note, [GOOD, {"body": None, "rank": 1}], 'row 2.* was refused: null value in column "body"', "23502"),
+    "type": (
+        Note,
+        [GOOD, {"body": "x", "rank": "secret"}],
+        "row 2, column rank, for maps.notes was refused: inv",
+        "22P02",
+    ),
+    "unique": (Note, [GOOD, GOOD], "row 2 for maps.notes was refused: duplicate key value violates", "23505"),
+    "check": (
+        Book,
+        [{"organization_id": ONE, "title": "x", "pages": 0}],
+        'a row for maps.books.*"has_pages"; nothing',
+        "23514",
+    ),
+    "parent": (
+        Book,
+        [{"organization_id": uuid.UUID(int=9), "title": "x"}],
+        "a row for maps.books was refused",
+        "42501",
+    ),
+    "generated": (Note, [{"body": "x", "id": 2**70}], "row 1, column id, .* out of range for type bigint", "22003"),
+    "document": (
+        Note,
+        [{"body": "x", "details": {"copys": 1}}],
+        r"row 1 for maps.notes does not fit: .*field copys",
+        None,
+    ),
+    "default": (Computed, [{"body": "x"}], "elsewhere.notes.rank has a default that only an INSERT computes", None),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_rows_that_do_not_fit_are_named_and_none_is_written(
+    library: Prepared, route: str, write: Write, case: str
+) -> None:
+    model, rows, words, state = BAD[case]
+
+    with pytest.raises(BulkError, match=words) as told:
+        write(route, model, rows)
+
+    message = str(told.value)
+    assert told.value.sqlstate == state
+    assert "\n" not in message
+    assert "secret" not in message
+    assert bodies(library) == []
+    assert library.rows("SELECT count(*) FROM maps.books") == [(0,)]
+
+
+def test_an_error_of_the_rows_own_making_is_raised_as_it_is(library: Prepared, route: str, write: Write) -> None:
+    def rows() -> Iterable[dict[str, object]]:
+        yield GOOD
+        raise LookupError("of a test")
+
+    with pytest.raises(LookupError, match="of a test"):
+        write(route, Note, rows())
+    assert bodies(library) == []
+
+
+def test_what_is_not_the_rows_fault_stays_the_drivers_and_is_tried_again(library: Prepared, route: str) -> None:
+    calls = 0
+
+    def work(session: Session) -> int:
+        nonlocal calls
+        calls += 1
+        session.execute(text("SET LOCAL lock_timeout = '50ms'"))
+        return copy_rows(session, Note, [{"body": "x"}])
+
+    with psycopg.connect(library.owner_url) as rival:
+        rival.execute("LOCK TABLE maps.notes")
+        with pytest.raises(Exception, match="gave up after 2 attempts: SQLSTATE 55P03"):
+            run(engine(route), work, attempts=2)
+
+    assert calls == 2
+
+
+@pytest.mark.parametrize("model", [Note, Book])
+def test_rows_that_are_there_already_can_be_left_out(route: str, model: type[Base]) -> None:
+    same = [{"id": n, "body": f"{n}"} for n in range(1, 4)]
+    if model is Book:
+        same = [{"id": uuid.UUID(int=n), "organization_id": ONE, "title": f"{n}"} for n in range(1, 4)]
+
+    def work(session: Session) -> list[int]:
+        with tenant(session, ONE):
+            return [copy_rows(session, model, same[:count], skip_existing=True) for count in (2, 3, 3)]
+
+    assert run(engine(route), work) == [2, 1, 0]
+
+
+def test_fifty_thousand_rows_arrive(library: Prepared, route: str) -> None:
+    count = run(engine(route), lambda it: copy_rows(it, Note, ({"body": f"{n}", "rank": n} for n in range(50_000))))
+
+    assert count == 50_000
+    assert library.rows("SELECT count(*), sum(rank) FROM maps.notes") == [(50_000, sum(range(50_000)))]
