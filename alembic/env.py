@@ -20,9 +20,22 @@ if stray := [table.name for table in metadata.tables.values() if table.schema !=
     raise CommandError(f"models of {app} outside its schema: {', '.join(stray)}; their MetaData needs schema={app!r}")
 
 
+partitions: set[str] = set()
+
+
 def ours(name: str | None, kind: str, _: object) -> bool:
-    """Compare the app's own schema only; the bookkeeping in it has no model."""
-    return name == app if kind == "schema" else not (kind == "table" and name == TABLE)
+    """Compare the app's own schema only; the bookkeeping in it has no model, nor have partitions."""
+    return name == app if kind == "schema" else not (kind == "table" and (name == TABLE or name in partitions))
+
+
+def differs(_context: object, _inspected: object, _ours: object, found: object, wanted: object) -> bool | None:
+    """Whether an enum has other values; None leaves other types to Alembic.
+
+    The search_path hides the schema of a type that is read from the catalogue, so it is not compared.
+    """
+    if not (isinstance(found, sqlalchemy.Enum) and isinstance(wanted, sqlalchemy.Enum)):
+        return None
+    return (found.name, found.enums) != (wanted.name, wanted.enums)
 
 
 options = {
@@ -31,6 +44,7 @@ options = {
     "include_schemas": True,
     "include_name": ours,
     "compare_server_default": True,
+    "compare_type": differs,
     "transaction_per_migration": True,
 }
 
@@ -39,6 +53,15 @@ def migrate(connection: sqlalchemy.Connection, steps: Steps) -> None:
     """One run of the command on a connection that fulfils the conditions."""
     # the search_path makes the app's schema the default one, and comparing would then look for tables without schema
     connection.dialect.default_schema_name = "public"
+    found = connection.scalars(
+        sqlalchemy.text(
+            "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE c.relispartition AND n.nspname = :app"
+        ),
+        {"app": app},
+    )
+    partitions.update(found)
+    connection.rollback()  # the transaction of each migration is Alembic's
     context.configure(connection=connection, on_version_apply=steps.applied, **options)
     with context.begin_transaction():
         context.run_migrations()

@@ -150,3 +150,7 @@ class BulkError(DbError):
 
 class SearchError(DbError, ValueError):
     """A search text that cannot be searched for."""
+
+
+class AuditError(DbError):
+    """A question about the past of a table that keeps none, or about no moment in particular."""

@@ -1,0 +1,1 @@
+"""Bottleneck-Bots: organizations whose bots run on schedules, alone and in workflows (bottleneck-bots.md)."""

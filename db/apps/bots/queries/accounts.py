@@ -1,0 +1,181 @@
+"""Signing up, in and out, choosing an organization, and programs' keys.
+
+Tokens and keys are stored as SHA-256 only: they are random, so a slow hash would protect nothing that can be guessed.
+Passwords are hashed by the caller, with what it chose for that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.orm import Session as DatabaseSession
+
+from db.apps.bots.enums import UserStatus
+from db.apps.bots.models import ApiKey, Organization, OrganizationMember, Session, User
+from db.tenancy import require, tenant
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """What is needed to check a password."""
+
+    user_id: uuid.UUID
+    password_hash: str | None
+    status: UserStatus
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """A valid session: whose, and in which organization."""
+
+    session_id: uuid.UUID
+    user_id: uuid.UUID
+    organization_id: uuid.UUID | None
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Key:
+    """A valid key of a program."""
+
+    id: uuid.UUID
+    organization_id: uuid.UUID
+    created_by_id: uuid.UUID | None
+    scopes: tuple[str, ...]
+
+
+def hashed(token: str) -> bytes:
+    """SHA-256 of a random token or key."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+@contextmanager
+def signed_in(session: DatabaseSession, user_id: uuid.UUID) -> Iterator[None]:
+    """Inside, the session's running transaction is `user_id`'s, in no organization yet: own rows only.
+
+    For one unit of work: a rollback or commit inside ends it. Not within `db.tenancy.tenant`, which names both.
+    """
+    _act_as(session, str(user_id))
+    try:
+        yield
+        session.flush()
+    finally:
+        if session.in_transaction() and session.is_active:
+            _act_as(session, "")
+
+
+def find_sign_in(session: DatabaseSession, email: str) -> SignIn | None:
+    """Who signs in with `email`, in any case of its letters."""
+    row = session.execute(select(_columns(func.bots.find_sign_in(email), "user_id", "password_hash", "status"))).first()
+    return None if row is None else SignIn(row.user_id, row.password_hash, UserStatus(row.status))
+
+
+def sign_up(session: DatabaseSession, *, email: str, name: str, password_hash: str | None) -> uuid.UUID:
+    """A new user's id. Raises IntegrityError (uq_users_email) where the address is taken."""
+    user_id = uuid.uuid4()
+    with signed_in(session, user_id):
+        session.execute(insert(User).values(id=user_id, email=email, name=name, password_hash=password_hash))
+    return user_id
+
+
+def found_organization(
+    session: DatabaseSession, *, user_id: uuid.UUID, role_id: uuid.UUID, name: str, slug: str
+) -> uuid.UUID:
+    """A new organization's id, with its founder as the first member in the system role `role_id`."""
+    organization_id = uuid.uuid4()
+    with tenant(session, organization_id, user_id):
+        session.execute(insert(Organization).values(id=organization_id, name=name, slug=slug))
+        session.execute(
+            insert(OrganizationMember).values(
+                organization_id=organization_id, user_id=user_id, role_id=role_id, joined_at=func.now()
+            )
+        )
+    return organization_id
+
+
+def organizations_of(session: DatabaseSession, user_id: uuid.UUID) -> Sequence[Organization]:
+    """The organizations that `user_id` may enter, by name."""
+    with signed_in(session, user_id):
+        return session.scalars(select(Organization).order_by(Organization.name, Organization.id)).all()
+
+
+def open_session(
+    session: DatabaseSession,
+    *,
+    user_id: uuid.UUID,
+    token: str,
+    expires_at: datetime,
+    organization_id: uuid.UUID | None = None,
+    **client: Any,
+) -> uuid.UUID:
+    """The id of a session that `token` opens; `client` may have ip_address and user_agent."""
+    session_id = uuid.uuid4()
+    with signed_in(session, user_id):
+        session.execute(
+            insert(Session).values(
+                id=session_id,
+                user_id=user_id,
+                organization_id=organization_id,
+                token_hash=hashed(token),
+                expires_at=expires_at,
+                **client,
+            )
+        )
+    return session_id
+
+
+def find_session(session: DatabaseSession, token: str) -> SignedIn | None:
+    """The session that `token` opens, unless it has expired or its user is suspended or deleted."""
+    found = _columns(func.bots.find_session(hashed(token)), "session_id", "user_id", "organization_id", "expires_at")
+    row = session.execute(select(found)).first()
+    return None if row is None else SignedIn(*row)
+
+
+def close_session(session: DatabaseSession, signed: SignedIn) -> None:
+    """Sign out."""
+    with signed_in(session, signed.user_id):
+        session.execute(delete(Session).where(Session.id == signed.session_id))
+
+
+def set_password(session: DatabaseSession, user_id: uuid.UUID, password_hash: str) -> None:
+    """Replace a password's hash, which nobody can read back."""
+    with signed_in(session, user_id):
+        session.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
+
+
+def add_api_key(session: DatabaseSession, *, name: str, key: str, scopes: Sequence[str] = ()) -> uuid.UUID:
+    """The id of a key of the session's organization. `key` is shown once, to whom it is for."""
+    key_id = uuid.uuid4()
+    session.execute(
+        insert(ApiKey).values(
+            id=key_id,
+            organization_id=require(session).organization_id,
+            name=name,
+            prefix=key[:8],
+            key_hash=hashed(key),
+            scopes=list(scopes),
+        )
+    )
+    return key_id
+
+
+def find_api_key(session: DatabaseSession, key: str) -> Key | None:
+    """The key, unless it was revoked or deleted or has expired."""
+    found = _columns(func.bots.find_api_key(hashed(key)), "api_key_id", "organization_id", "created_by_id", "scopes")
+    row = session.execute(select(found)).first()
+    return None if row is None else Key(row.api_key_id, row.organization_id, row.created_by_id, tuple(row.scopes))
+
+
+def _columns(function: Any, *names: str) -> Any:
+    return function.table_valued(*names).render_derived(name="found")
+
+
+def _act_as(session: DatabaseSession, user_id: str) -> None:
+    session.execute(select(func.set_config("app.user_id", user_id, True)))  # noqa: FBT003  # for this transaction

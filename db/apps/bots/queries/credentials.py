@@ -1,0 +1,90 @@
+"""Secrets: encrypted before they leave the process, bound to their row, decrypted by a release that has the key.
+
+A secret that was copied into another row, table or organization cannot be decrypted there (db.encryption).
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, undefer
+
+from db.apps.bots.documents import CredentialDetails
+from db.apps.bots.enums import CredentialType
+from db.apps.bots.models import Credential
+from db.encryption import Keyring, place
+from db.tenancy import require
+
+
+def add_credential(
+    session: Session,
+    keyring: Keyring,
+    *,
+    name: str,
+    type: CredentialType,  # noqa: A002  # the column's name
+    secret: str,
+    bot_id: uuid.UUID | None = None,
+    details: CredentialDetails | None = None,
+) -> Credential:
+    """A new credential of the session's organization, written at once. Raises IntegrityError for a name in use."""
+    organization_id, row = require(session).organization_id, uuid.uuid4()
+    credential = Credential(
+        id=row,
+        organization_id=organization_id,
+        bot_id=bot_id,
+        name=name,
+        type=type,
+        details=details or CredentialDetails(),
+        secret=keyring.encrypt(secret.encode(), _place(organization_id, row)),
+    )
+    with session.begin_nested():
+        session.add(credential)
+    return credential
+
+
+def read_secret(session: Session, keyring: Keyring, name: str) -> str | None:
+    """The secret called `name`, None where there is no live one; notes the use.
+
+    Raises UnknownKeyError and DecryptionError.
+    """
+    found = session.scalar(select(Credential).where(Credential.name == name).options(undefer(Credential.secret)))
+    if found is None:
+        return None
+    secret = keyring.decrypt(found.secret, _place(found.organization_id, found.id)).decode()
+    found.last_used_at = func.now()
+    session.flush()
+    return secret
+
+
+def replace_secret(session: Session, keyring: Keyring, credential: Credential, secret: str) -> None:
+    """Another secret in the same place."""
+    credential.secret = keyring.encrypt(secret.encode(), _place(credential.organization_id, credential.id))
+    session.flush()
+
+
+def rotate_secrets(session: Session, keyring: Keyring, *, most: int = 1000) -> int:
+    """Encrypt the organization's secrets anew, deleted ones too, that another than the current key has; how many.
+
+    Call it until it returns 0: it does at most `most` at a time, so that no transaction is long.
+    """
+    rows = session.scalars(
+        select(Credential)
+        .options(undefer(Credential.secret))
+        .order_by(Credential.updated_at, Credential.id)
+        .execution_options(include_deleted=True, yield_per=100)
+    )
+    rotated = 0
+    for credential in rows:
+        token = keyring.rotate(credential.secret, _place(credential.organization_id, credential.id))
+        if token != credential.secret:
+            credential.secret = token
+            rotated += 1
+        if rotated == most:
+            break
+    session.flush()
+    return rotated
+
+
+def _place(organization_id: uuid.UUID, row: uuid.UUID) -> str:
+    return place("credentials", "secret", organization_id, row)
