@@ -76,6 +76,10 @@ class BootstrapError(DbError):
     """Roles, databases or extensions that cannot be brought about with the rights at hand."""
 
 
+class LeadError(DbError, ValueError):
+    """A lead whose fields do not fit; all of them in one message."""
+
+
 class TimeZoneError(DbError, ValueError):
     """A datetime without a time zone where an instant is stored."""
 

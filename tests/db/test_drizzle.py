@@ -10,7 +10,21 @@ import pytest
 from db import apps, drizzle, migrations
 from db.migrations.revisions import HOME
 from tests.db import node
+from tests.db.catalogue import BOOKKEEPING
 from tests.db.conftest import Prepare
+
+# What drizzle-kit 0.31 cannot read back: defaults are compared as text, and the server writes these two expressions
+# in another way; of an index that has several expressions, or columns and expressions, it sees another one.
+MISREAD = {
+    "dovvybuddy": ['"sessions" ALTER COLUMN "expires_at" SET DEFAULT now() + interval'],
+    "maps": ['"sessions" ALTER COLUMN "token" SET DEFAULT (gen_random_uuid())::text'],
+    "panamia": [
+        "ix_screenname_history_screenname",
+        "ix_social_tags_hashtag",
+        "uq_social_actors_handle",
+        "uq_user_lists_name",
+    ],
+}
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +102,6 @@ def test_drizzle_kit_finds_nothing_to_change_in_the_migrated_database(
     said = node.run(clients, "node", "drizzlecheck.mjs", app, environment={"DATABASE_URL": prepared.owner_url})
     found = json.loads(said.splitlines()[-1])
 
-    # the bookkeeping of migrations has no model: drizzle-kit would drop it, which is why nobody must push
-    ours = [line for line in found if "migration_history" not in line and "alembic_version" not in line]
-    assert ours == []
+    assert [line for line in found if not any(name in line for name in (*BOOKKEEPING, *MISREAD.get(app, ())))] == []
+    # the bookkeeping of migrations has no model, so it would be dropped: one reason why nobody must push
+    assert any(line.startswith("DROP TABLE") and "alembic_version" in line for line in found)

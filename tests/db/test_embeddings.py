@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -131,7 +132,7 @@ def test_the_search_uses_the_hnsw_index(with_vector: Prepared) -> None:
     with Session(source) as session:
         event.listen(source, "before_cursor_execute", lambda *call: statements.append((call[2], call[3])))
         nearest(session, vector(CHUNKS[0][0]), limit=5)
-        statement, values = statements[-1]
+        [(statement, values)] = [(text, given) for text, given in statements if "<=>" in text]
         plan = session.connection().exec_driver_sql(f"EXPLAIN {statement}", values).scalars().all()
 
     assert any("Index Scan using ix_content_embeddings_embedding" in line for line in plan), plan
@@ -147,6 +148,122 @@ def test_more_than_forty_neighbours_come_back_though_pgvector_looks_at_forty_by_
 
         assert len(nearest(session, unit(1.0), limit=60)) == 60
         session.rollback()
+
+
+ROWS, RARE, QUERIES = 10_000, 100, 30  # chunks, of which one in RARE passes the filter, and searches
+
+
+@pytest.fixture(scope="module")
+def chunks(prepare: Prepare) -> Prepared:
+    prepared = migrated(prepare)
+    with psycopg.connect(prepared.owner_url) as owner:
+        [(index,)] = owner.execute("SELECT pg_get_indexdef('ix_content_embeddings_embedding'::regclass)").fetchall()
+        owner.execute("DROP INDEX ix_content_embeddings_embedding")
+        owner.execute("SELECT setseed(0.25)")
+        owner.execute(
+            "INSERT INTO content_embeddings (content_path, chunk_text, embedding, metadata)"
+            " SELECT 'sites/' || n % 100 || '/' || n, 'chunk', (ARRAY(SELECT random() - 0.5 + 0 * n"
+            " FROM generate_series(1, 24)) || array_fill(0::float8, ARRAY[1512]))::vector,"
+            " jsonb_build_object('site', n % 100, 'tags', jsonb_build_array('t' || n % 3))"
+            f" FROM generate_series(1, {ROWS}) n"
+        )
+        # in one process: a container's shared memory is too small for several
+        owner.execute("SET LOCAL max_parallel_maintenance_workers = 0; SET LOCAL maintenance_work_mem = '256MB'")
+        owner.execute(index)
+        owner.execute("ANALYZE content_embeddings")
+    return prepared
+
+
+class TestUnderAFilter:
+    """10,000 chunks of 24 free dimensions, of which one in a hundred passes the filter."""
+
+    @pytest.fixture
+    def filtered(self, chunks: Prepared) -> Iterator[Session]:
+        with Session(engine.unpooled(DatabaseURL.parse(chunks.app_url))) as opened:
+            yield opened
+            opened.rollback()
+
+    def queries(self) -> list[list[float]]:
+        numbers = random.Random(7)  # noqa: S311  # the same in every run
+        return [[numbers.random() - 0.5 for _ in range(24)] + [0.0] * (DIMENSIONS - 24) for _ in range(QUERIES)]
+
+    def exact(self, session: Session, query: list[float], limit: int) -> list[Any]:
+        """The true neighbours: an expression that no index serves."""
+        found = session.execute(
+            text(
+                "SELECT id FROM content_embeddings WHERE metadata @> '{\"site\": 7}'"
+                " ORDER BY (embedding <=> CAST(:query AS vector)) + 0 LIMIT :limit"
+            ),
+            {"query": str(query), "limit": limit},
+        )
+        return list(found.scalars())
+
+    def plan_of_the_search(self, session: Session, query: list[float], limit: int) -> list[str]:
+        """What EXPLAIN says of the search that `nearest` sends first, under the settings that it sends."""
+        sent: list[tuple[str, Any]] = []
+        source = session.get_bind()
+        listener = lambda *call: sent.append((call[2], call[3]))  # noqa: E731
+        event.listen(source, "before_cursor_execute", listener)
+        nearest(session, query, limit, metadata={"site": 7})
+        event.remove(source, "before_cursor_execute", listener)
+        number = next(n for n, (statement, _) in enumerate(sent) if "<=>" in statement)
+        connection = session.connection()
+        connection.exec_driver_sql(*sent[number - 1])  # the settings
+        statement, values = sent[number]
+        return [str(line) for line in connection.exec_driver_sql(f"EXPLAIN ANALYZE {statement}", values).scalars()]
+
+    @pytest.mark.requirement("dovvybuddy.indexes.embedding")
+    def test_the_index_finds_95_of_100_true_neighbours_under_a_filter_and_never_fewer_than_asked(
+        self, filtered: Session
+    ) -> None:
+        # this table is small enough for the planner to read all of it, which is exact and proves nothing
+        filtered.execute(text("SET LOCAL enable_seqscan = off"))
+        queries = self.queries()
+        plan = self.plan_of_the_search(filtered, queries[0], 10)
+        assert any("Index Scan using ix_content_embeddings_embedding" in line for line in plan), plan
+
+        hits = 0
+        for query in queries:
+            found = nearest(filtered, query, 10, metadata={"site": 7})
+            assert len(found) == 10
+            assert all(it.chunk.metadata_["site"] == 7 for it in found)
+            assert [it.distance for it in found] == sorted(it.distance for it in found)
+            hits += len({it.chunk.id for it in found} & set(self.exact(filtered, query, 10)))
+        assert hits / (10 * len(queries)) >= 0.95
+
+    def test_without_the_iterative_scan_the_same_query_loses_most_rows(self, filtered: Session) -> None:
+        filtered.execute(text("SET LOCAL enable_seqscan = off"))
+        found = filtered.execute(
+            text(
+                "SELECT id FROM content_embeddings WHERE metadata @> '{\"site\": 7}'"
+                " ORDER BY embedding <=> CAST(:query AS vector) LIMIT 10"
+            ),
+            {"query": str(self.queries()[0])},
+        )
+
+        assert len(found.all()) < 5
+
+    def test_all_rows_of_the_filter_come_back_where_more_are_asked_for(self, filtered: Session) -> None:
+        found = nearest(filtered, self.queries()[0], 200, metadata={"site": 7})
+
+        assert [it.chunk.id for it in found] == self.exact(filtered, self.queries()[0], 200)
+        assert len(found) == ROWS // RARE
+
+    def test_filters_are_combined_and_a_path_is_taken_literally(self, filtered: Session) -> None:
+        found = nearest(filtered, self.queries()[0], 50, metadata={"tags": ["t1"]}, path_prefix="sites/7/")
+
+        assert len(found) == 34
+        assert all(
+            it.chunk.content_path.startswith("sites/7/") and it.chunk.metadata_["tags"] == ["t1"] for it in found
+        )
+        assert nearest(filtered, self.queries()[0], metadata={"site": 1000}) == []
+        assert nearest(filtered, self.queries()[0], path_prefix="sites/%/") == []
+
+    def test_the_settings_end_with_the_search(self, filtered: Session) -> None:
+        names = ("hnsw.iterative_scan", "hnsw.ef_search", "hnsw.max_scan_tuples")
+        nearest(filtered, self.queries()[0], metadata={"site": 7})
+
+        assert [filtered.scalar(text(f"SHOW {name}")) for name in names] == ["off", "40", "20000"]
 
 
 class TestWithoutPgvector:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
+from db import vector_search
 from db.apps.dovvybuddy.models import DIMENSIONS, ContentEmbedding, Destination, DiveSite
-from db.errors import DbError
-from db.vectors import cosine_distance, storage
-
-_MAX_NEIGHBOURS = 1000  # hnsw.ef_search's own limit
-_DEFAULT_EF_SEARCH = 40  # pgvector's default
 
 
 @dataclass(frozen=True)
@@ -24,21 +21,29 @@ class Neighbour:
     distance: float
 
 
-def nearest(session: Session, embedding: Sequence[float], limit: int = 10) -> list[Neighbour]:
+def nearest(
+    session: Session,
+    embedding: Sequence[float],
+    limit: int = 10,
+    *,
+    metadata: Mapping[str, Any] | None = None,
+    path_prefix: str | None = None,
+) -> list[Neighbour]:
     """The `limit` chunks nearest to `embedding`, nearest first; approximate where the HNSW index serves it.
 
+    `metadata` keeps chunks whose metadata contain it ({"tags": ["OW"]}: that tag among others), `path_prefix` those
+    whose path begins so. Fewer than `limit` come back only where there are no more.
     Raises EmbeddingError for a vector of the wrong length, DbError for a limit outside 1 to 1000.
     """
-    if not 1 <= limit <= _MAX_NEIGHBOURS:
-        raise DbError(f"limit is {limit}: give a number from 1 to {_MAX_NEIGHBOURS}")
-    table = ContentEmbedding.__table__
-    stored = storage(session.connection(), str(table), "embedding")
-    if stored == "vector" and limit > _DEFAULT_EF_SEARCH:
-        # an HNSW scan returns at most ef_search rows; local, so that it ends with the transaction also behind a pooler
-        session.execute(select(func.set_config("hnsw.ef_search", str(limit), True)))  # noqa: FBT003
-    distance = cosine_distance(ContentEmbedding.embedding, embedding, DIMENSIONS, stored).label("distance")
-    found = session.execute(select(ContentEmbedding, distance).order_by(distance).limit(limit))
-    return [Neighbour(chunk, float(value)) for chunk, value in found]
+    where: list[ColumnElement[bool]] = []
+    if metadata:
+        where.append(ContentEmbedding.metadata_.contains(metadata))
+    if path_prefix:
+        where.append(ContentEmbedding.content_path.startswith(path_prefix, autoescape=True))
+    found = vector_search.nearest(
+        session, ContentEmbedding.embedding, embedding, dimensions=DIMENSIONS, limit=limit, where=where
+    )
+    return [Neighbour(chunk, distance) for chunk, distance in found]
 
 
 def destinations_by_name(session: Session, name: str) -> Sequence[Destination]:

@@ -1,0 +1,97 @@
+"""Capturing a lead: what a diver told, checked and written once."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session as DatabaseSession
+
+from db.apps.dovvybuddy.models import Lead, Session
+from db.errors import LeadError
+
+
+class _Open(BaseModel):
+    """The document's lists of fields end with "etc.": further ones are kept as they come."""
+
+    model_config = ConfigDict(extra="allow", str_strip_whitespace=True)
+
+
+class DiverProfile(_Open):
+    """Who the diver is; a guest need not say all of it."""
+
+    agency: str | None = None
+    level: str | None = None
+    dive_count: int | None = Field(default=None, ge=0, le=100_000)
+
+
+class RequestDetails(_Open):
+    """What the diver wants."""
+
+    location: str | None = None
+    dates: str | list[str] | None = None
+    interests: list[str] = []
+
+
+def capture(
+    session: DatabaseSession,
+    kind: Literal["training", "trip"],
+    request: dict[str, Any],
+    *,
+    diver: dict[str, Any] | None = None,
+    guest: uuid.UUID | None = None,
+    key: uuid.UUID | None = None,
+) -> Lead:
+    """Write a lead and return it; it is the caller's to commit.
+
+    What `diver` does not say is taken from the profile of the conversation `guest` while that lasts. With `key`, the
+    form's own id, a form that is sent twice makes one lead: the first. Raises LeadError, naming every field that does
+    not fit, and nothing is written.
+    """
+    problems: list[str] = []
+    if kind not in ("training", "trip"):
+        problems.append(f'type is "{kind}": give training or trip')
+    known = _profile_of(session, guest) if guest is not None else {}
+    profile = _checked(DiverProfile, "diver_profile", {**known, **(diver or {})}, problems)
+    details = _checked(RequestDetails, "request_details", request, problems)
+    if not details:
+        problems.append("request_details is empty: say what the diver wants")
+    if problems:
+        raise LeadError("; ".join(problems))
+    values = {"id": key or uuid.uuid4(), "type": kind, "diver_profile": profile, "request_details": details}
+    session.execute(insert(Lead).values(values).on_conflict_do_nothing(index_elements=[Lead.id]))
+    return session.get_one(Lead, values["id"])
+
+
+def _profile_of(session: DatabaseSession, guest: uuid.UUID) -> dict[str, Any]:
+    living = select(Session.diver_profile).where(Session.id == guest, Session.expires_at > datetime.now(UTC))
+    return session.scalar(living) or {}
+
+
+def _checked(model: type[_Open], column: str, given: dict[str, Any], problems: list[str]) -> dict[str, Any]:
+    try:
+        parsed = model.model_validate(given).model_dump(mode="json", exclude_defaults=True)
+    except ValidationError as error:
+        problems += [f"{'.'.join([column, *map(str, it['loc'])])}: {it['msg']}" for it in error.errors()]
+        return given
+    if any("\0" in text for text in _texts(parsed)):
+        problems.append(f"{column} contains a NUL byte, which PostgreSQL's text cannot hold")
+    return parsed
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All strings in a JSON document, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield str(key)
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)

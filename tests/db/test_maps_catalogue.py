@@ -1,0 +1,122 @@
+"""Every object of maps' schema by name: maps-schema.md's two tables and what Better Auth 1.7 adds."""
+
+import pytest
+
+from db import migrations
+from tests.db import catalogue
+from tests.db.catalogue import Catalogue, columns, further
+from tests.db.conftest import Prepare
+
+CREATED, UPDATED = "created_at timestamp = now()", "updated_at timestamp = now()"
+OF_THE_DOCUMENT = {
+    **columns(
+        "users",
+        "id text",
+        "email text",
+        "email_verified boolean = false",
+        "name text = ''::text",
+        "image text?",
+        CREATED,
+        UPDATED,
+    ),
+    **columns("sessions", "id text", "user_id text", "expires_at timestamp", CREATED),
+}
+OF_BETTER_AUTH = {
+    **columns(
+        "sessions",
+        "token text = (gen_random_uuid())::text",
+        "ip_address text?",
+        "user_agent text?",
+        UPDATED,
+    ),
+    **columns(
+        "accounts",
+        "id text",
+        "account_id text",
+        "provider_id text",
+        "user_id text",
+        "access_token text?",
+        "refresh_token text?",
+        "id_token text?",
+        "access_token_expires_at timestamp?",
+        "refresh_token_expires_at timestamp?",
+        "scope text?",
+        "password text?",
+        CREATED,
+        UPDATED,
+    ),
+    **columns("verifications", "id text", "identifier text", "value text", "expires_at timestamp", CREATED, UPDATED),
+}
+COLUMNS = OF_THE_DOCUMENT | OF_BETTER_AUTH
+TABLES = ("users", "sessions", "accounts", "verifications")
+WITH_ITS_USER = "FOREIGN KEY (user_id) REFERENCES maps.users(id) ON DELETE CASCADE"
+CONSTRAINTS = {
+    **{f"{table}.pk_{table}": "PRIMARY KEY (id)" for table in TABLES},
+    "users.uq_users_email": "UNIQUE (email)",
+    "sessions.uq_sessions_token": "UNIQUE (token)",
+    "sessions.fk_sessions_user_id_users": WITH_ITS_USER,
+    "accounts.fk_accounts_user_id_users": WITH_ITS_USER,
+}
+INDEXES = {
+    "sessions.ix_sessions_user_id": "maps.sessions USING btree (user_id)",
+    "accounts.ix_accounts_user_id": "maps.accounts USING btree (user_id)",
+    "verifications.ix_verifications_identifier": "maps.verifications USING btree (identifier)",
+}
+PRIVILEGES = {
+    "maps_app": frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"}),
+    "maps_readonly": frozenset({"SELECT"}),
+}
+
+
+def requirement(name: str) -> pytest.MarkDecorator:
+    """What a column or rule belongs to."""
+    if name in OF_BETTER_AUTH or name.partition(".")[0] in {"accounts", "verifications"} or "token" in name:
+        return pytest.mark.requirement("maps.auth.better-auth")
+    own = f"maps.{name.partition('.')[0]}"
+    if ".fk_" in name:
+        return pytest.mark.requirement(own, "maps.sessions.cascade")
+    if name.endswith("_at"):
+        return pytest.mark.requirement(own, "maps.conventions.timestamps")
+    return pytest.mark.requirement(own)
+
+
+def marked(names: dict[str, str]) -> list[object]:
+    return [pytest.param(name, marks=requirement(name)) for name in names]
+
+
+@pytest.fixture(scope="module")
+def maps(prepare: Prepare) -> Catalogue:
+    prepared = prepare("maps")
+    migrations.upgrade("maps", prepared.owner_url, report=lambda _: None)
+    return catalogue.read(prepared, "maps")
+
+
+@pytest.mark.parametrize("name", marked(COLUMNS))
+def test_the_column_has_its_type_nullability_and_default(maps: Catalogue, name: str) -> None:
+    assert maps.columns.get(name) == COLUMNS[name]
+
+
+@pytest.mark.parametrize("name", marked(CONSTRAINTS))
+def test_the_constraint_says_what_the_list_says(maps: Catalogue, name: str) -> None:
+    assert maps.constraints.get(name) == CONSTRAINTS[name]
+
+
+@pytest.mark.parametrize("name", marked(INDEXES))
+def test_the_index_is_the_lists_and_valid(maps: Catalogue, name: str) -> None:
+    assert maps.indexes.get(name) == INDEXES[name]
+
+
+@pytest.mark.parametrize("role", PRIVILEGES)
+@pytest.mark.parametrize("table", TABLES)
+def test_the_group_has_these_privileges_on_the_table(maps: Catalogue, table: str, role: str) -> None:
+    assert maps.privileges.get(f"{table}.{role}") == PRIVILEGES[role]
+
+
+@pytest.mark.requirement("maps.conventions.names")
+def test_there_is_nothing_further(maps: Catalogue) -> None:
+    assert further(maps.tables, TABLES) == []
+    assert further(maps.columns, COLUMNS) == []
+    assert further(maps.constraints, CONSTRAINTS) == []
+    assert further(maps.indexes, INDEXES) == []
+    assert further(maps.privileges, [f"{table}.{role}" for table in TABLES for role in PRIVILEGES]) == []
+    assert (maps.triggers, maps.functions, maps.others) == ({}, {}, frozenset())
