@@ -45,6 +45,8 @@ def write(app: str, url: str, sets: Sequence[str], *, ca_file: str | Path | None
     try:
         with source.begin() as connection:
             for name, module in modules.items():
+                for statement in getattr(module, "PREPARE", ()):  # partitions, for instance
+                    connection.execute(sqlalchemy.text(statement))
                 rows: Sequence[Rows] = getattr(module, "ROWS", ())
                 written = sum(_write(connection, it) for it in rows)
                 if rows or not hasattr(module, "GENERATED"):

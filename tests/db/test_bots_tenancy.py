@@ -50,7 +50,15 @@ WRITABLE = {
     "sessions": "user_agent",
 }
 DELETABLE = ("sessions", "role_permissions")
-HISTORIES: tuple[str, ...] = ("organizations", "organization_members", "roles", "api_keys", "settings", "bots", "credentials")
+HISTORIES: tuple[str, ...] = (
+    "organizations",
+    "organization_members",
+    "roles",
+    "api_keys",
+    "settings",
+    "bots",
+    "credentials",
+)
 HISTORIES += ("workflows", "tasks")
 
 pytestmark = pytest.mark.requirement("bots.P2.row-level-security")
