@@ -47,7 +47,7 @@ def reached(prepared: Prepared, *, pooled: bool, folder: Path) -> Iterator[str]:
         yield url
 
 
-@pytest.mark.requirement("maps.auth.better-auth", "maps.users", "maps.sessions", "maps.sessions.cascade")
+@pytest.mark.requirement("maps.auth.better-auth", "maps.tables.users", "maps.tables.sessions", "maps.rules.cascade")
 def test_better_auth_signs_up_and_in_links_unlinks_and_deletes_and_misses_nothing(maps: str, clients: Path) -> None:
     seen = json.loads(node.run(clients, "node", "betterauth.mjs", environment={"DATABASE_URL": maps}))
 

@@ -71,7 +71,7 @@ def test_the_command_runs_as_the_makefile_has_it() -> None:
     assert "-m db.drizzle" in (HOME / "Makefile").read_text()
 
 
-@pytest.mark.requirement("maps.types", "maps.quality.strict", "dovvybuddy.testing.types")
+@pytest.mark.requirement("maps.typescript.types", "maps.quality.strict", "dovvybuddy.testing.types")
 def test_typescript_takes_the_files_in_strict_mode_with_a_type_of_each_row(clients: Path) -> None:
     use = clients / "use.ts"
     use.write_text(
@@ -93,6 +93,7 @@ def test_typescript_takes_the_files_in_strict_mode_with_a_type_of_each_row(clien
 
 
 @pytest.mark.parametrize("app", apps.names())
+@pytest.mark.requirement("dovvybuddy.risks.types")
 def test_drizzle_kit_finds_nothing_to_change_in_the_migrated_database(
     prepare: Prepare, clients: Path, app: str
 ) -> None:

@@ -50,6 +50,7 @@ def unit(*values: Any) -> list[Any]:
     return [*values, *([0.0] * (DIMENSIONS - len(values)))]
 
 
+@pytest.mark.requirement("dovvybuddy.checks.vector")
 def test_a_stored_embedding_comes_back(session: Session) -> None:
     session.add(ContentEmbedding(content_path="a", chunk_text="b", embedding=unit(0.25, -0.5)))
     session.flush()
@@ -115,6 +116,7 @@ def test_destinations_and_sites_are_found_by_a_part_of_their_name(session: Sessi
     assert sites_by_name(session, "%") == []
 
 
+@pytest.mark.requirement("dovvybuddy.indexes.embedding")
 def test_the_search_uses_the_hnsw_index(with_vector: Prepared) -> None:
     seeds.seed("dovvybuddy", with_vector.owner_url, ["demo"], environment="dev", report=lambda _: None)
     statements = []
@@ -266,6 +268,7 @@ class TestUnderAFilter:
         assert [filtered.scalar(text(f"SHOW {name}")) for name in names] == ["off", "40", "20000"]
 
 
+@pytest.mark.requirement("dovvybuddy.risks.no-pgvector")
 class TestWithoutPgvector:
     def test_embeddings_are_json_without_an_index(self, without_vector: Prepared) -> None:
         assert without_vector.rows(

@@ -1,5 +1,7 @@
 """Every object of maps' schema by name: maps-schema.md's two tables and what Better Auth 1.7 adds."""
 
+import re
+
 import pytest
 
 from db import migrations
@@ -72,9 +74,9 @@ def requirement(name: str) -> pytest.MarkDecorator:
     """What a column or rule belongs to."""
     if name in OF_BETTER_AUTH or name.partition(".")[0] in {"accounts", "verifications"} or "token" in name:
         return pytest.mark.requirement("maps.auth.better-auth")
-    own = f"maps.{name.partition('.')[0]}"
+    own = f"maps.tables.{name.partition('.')[0]}"
     if ".fk_" in name:
-        return pytest.mark.requirement(own, "maps.sessions.cascade")
+        return pytest.mark.requirement(own, "maps.rules.cascade")
     if name.endswith("_at"):
         return pytest.mark.requirement(own, "maps.conventions.timestamps")
     return pytest.mark.requirement(own)
@@ -112,7 +114,32 @@ def test_the_group_has_these_privileges_on_the_table(maps: Catalogue, table: str
     assert maps.privileges.get(f"{table}.{role}") == PRIVILEGES[role]
 
 
-@pytest.mark.requirement("maps.conventions.names")
+@pytest.mark.requirement("maps.conventions.names", "maps.conventions.plural")
+@pytest.mark.parametrize("name", [*COLUMNS, *TABLES])
+def test_a_name_is_snake_case_and_a_tables_plural(maps: Catalogue, name: str) -> None:
+    table, _, column = name.partition(".")
+
+    assert table in maps.tables
+    assert table.endswith("s")
+    assert re.fullmatch(r"[a-z]+(_[a-z]+)*", column or table)
+
+
+@pytest.mark.requirement("maps.conventions.keys", "maps.types.ids", "maps.conventions.stamps")
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_has_a_text_key_called_id_and_both_timestamps(maps: Catalogue, table: str) -> None:
+    assert maps.columns.get(f"{table}.id") == "text"
+    assert maps.constraints.get(f"{table}.pk_{table}") == "PRIMARY KEY (id)"
+    assert maps.columns.get(f"{table}.created_at") == maps.columns.get(f"{table}.updated_at") == "timestamp = now()"
+
+
+@pytest.mark.requirement("maps.conventions.foreign-keys", "maps.conventions.booleans")
+def test_foreign_keys_are_named_for_what_they_name_and_cascade_and_booleans_begin_false(maps: Catalogue) -> None:
+    keys = [text for text in maps.constraints.values() if text.startswith("FOREIGN")]
+    assert len(keys) == 2
+    assert all(text.startswith("FOREIGN KEY (user_id)") and text.endswith("ON DELETE CASCADE") for text in keys)
+    assert [text for text in maps.columns.values() if text.startswith("boolean")] == ["boolean = false"]
+
+
 def test_there_is_nothing_further(maps: Catalogue) -> None:
     assert further(maps.tables, TABLES) == []
     assert further(maps.columns, COLUMNS) == []

@@ -107,10 +107,14 @@ def constraints(prepared: Prepared, table: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("table", FIRST)
+@pytest.mark.requirement(
+    "maps.rules.first-schema", "maps.migrations.generated", "maps.tables.users", "maps.tables.sessions"
+)
 def test_the_first_schema_has_exactly_the_documents_columns(first: Prepared, table: str) -> None:
     assert columns(first, table) == FIRST[table]
 
 
+@pytest.mark.requirement("maps.rules.first-schema", "maps.migrations.generated", "maps.rules.cascade")
 def test_the_first_schema_has_the_documents_keys_and_nothing_else(first: Prepared) -> None:
     assert constraints(first, "users") == {"pk_users": "PRIMARY KEY (id)", "uq_users_email": "UNIQUE (email)"}
     assert constraints(first, "sessions") == {
@@ -123,6 +127,7 @@ def test_the_first_schema_has_the_documents_keys_and_nothing_else(first: Prepare
 
 
 @pytest.mark.parametrize("table", HEAD)
+@pytest.mark.requirement("maps.auth.better-auth", "maps.migrations.applied")
 def test_the_head_has_exactly_what_better_auth_needs(head: Prepared, table: str) -> None:
     assert columns(head, table) == HEAD[table]
 
@@ -153,6 +158,7 @@ def test_the_head_has_better_auths_indexes(head: Prepared, name: str) -> None:
     assert head.rows("SELECT 1 FROM pg_indexes WHERE schemaname = 'maps' AND indexname = %s", name) == [(1,)]
 
 
+@pytest.mark.requirement("maps.rules.cascade", "maps.auth.better-auth")
 def test_a_user_takes_its_sessions_and_accounts_along(head: Prepared) -> None:
     with psycopg.connect(head.app_url) as app:
         app.execute("INSERT INTO users (id, email, name) VALUES ('u', 'u@example.com', 'U')")
@@ -162,6 +168,7 @@ def test_a_user_takes_its_sessions_and_accounts_along(head: Prepared) -> None:
         assert app.execute("SELECT FROM sessions UNION ALL SELECT FROM accounts").fetchall() == []
 
 
+@pytest.mark.requirement("maps.tables.users")
 def test_a_second_user_with_the_same_address_is_refused(head: Prepared) -> None:
     with psycopg.connect(head.app_url) as app, pytest.raises(psycopg.errors.UniqueViolation, match="uq_users_email"):
         app.execute("INSERT INTO users (id, email) VALUES ('a', 'x@example.com'), ('b', 'x@example.com')")
@@ -185,6 +192,7 @@ def with_rows(prepare: Prepare) -> Prepared:
     return prepared
 
 
+@pytest.mark.requirement("maps.auth.better-auth")
 def test_the_second_revision_keeps_rows_and_fills_in_what_they_lack(with_rows: Prepared) -> None:
     migrations.upgrade("maps", with_rows.owner_url, report=lambda _: None)
 
@@ -239,6 +247,7 @@ def test_a_naive_datetime_is_refused(head: Prepared) -> None:
             session.flush()
 
 
+@pytest.mark.requirement("maps.stack.orm", "maps.migrations.verified")
 def test_users_are_found_by_address_and_by_a_session_that_lives(head: Prepared) -> None:
     hour = datetime.timedelta(hours=1)
     now = datetime.datetime.now(datetime.UTC)

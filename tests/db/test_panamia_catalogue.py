@@ -19,7 +19,7 @@ def ids(column: str) -> list[str]:
     if name in {"created_at", "updated_at"}:
         found.append("panamia.timestamps.columns")
     if name == "id":
-        found.append("panamia.keys.id")
+        found += ["panamia.keys.id", "panamia.keys.no-extension"]
     return found
 
 

@@ -18,6 +18,7 @@ def dovvybuddy(prepare: Prepare) -> Prepared:
     return prepared
 
 
+@pytest.mark.requirement("dovvybuddy.seeds.cozumel")
 def test_base_is_cozumel_with_five_to_ten_mixed_sites(dovvybuddy: Prepared, lines: list[str]) -> None:
     written = seeds.seed("dovvybuddy", dovvybuddy.owner_url, ["base"], report=lines.append)
 
@@ -38,6 +39,7 @@ def test_base_is_cozumel_with_five_to_ten_mixed_sites(dovvybuddy: Prepared, line
 
 
 @pytest.mark.parametrize("app", apps.names())
+@pytest.mark.requirement("dovvybuddy.seeds.idempotent", "dovvybuddy.risks.seeds")
 def test_a_second_run_writes_nothing(prepare: Prepare, app: str) -> None:
     prepared = prepare(app)
     migrations.upgrade(app, prepared.owner_url, report=silent)
