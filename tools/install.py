@@ -120,9 +120,9 @@ def _check_nothing_needs_the_lost_one(places: Places, stacks: Path) -> None:
     made = [path.stem.removeprefix("Pulumi.") for path in stacks.glob("Pulumi.*.yaml") if _SALT in path.read_text()]
     if made:
         raise ToolError(
-            f"{places.passphrase} is gone, and only it opens {', '.join(sorted(made))}: put it back (`passphrase` in the "
-            f"file of `pgstack keys export`), or set PULUMI_CONFIG_PASSPHRASE if that was used; if nobody needs what "
-            f"those stacks hold, remove their files from {stacks}"
+            f"{places.passphrase} is gone, and only it opens {', '.join(sorted(made))}: put it back (`passphrase` in "
+            "the file of `pgstack keys export`), or set PULUMI_CONFIG_PASSPHRASE if that was used; if nobody needs "
+            f"what those stacks hold, remove their files from {stacks}"
         )
 
 
