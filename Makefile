@@ -14,12 +14,12 @@ tools: ## bring what this machine lacks: Python environment, Pulumi, Docker engi
 	@$(PYTHON) -m tools install
 
 up: tools ## deploy, migrate, seed and back up a stack (STACK=dev, TEMPLATE=a file of environments/)
-	@$(prepare) && python3 -m tools stack $(STACK) --template $(TEMPLATE) \
-	  && pulumi up --stack $(STACK) --yes --skip-preview && pgstack status --stack $(STACK)
+	@$(prepare) && python3 -m tools stack '$(STACK)' --template '$(TEMPLATE)' \
+	  && pulumi up --stack '$(STACK)' --yes --skip-preview && pgstack status --stack '$(STACK)'
 
 down: tools ## destroy a stack; asks first, YES=1 does not (STACK=dev)
 	@[ -n "$(YES)" ] || [ -t 0 ] || { echo "make down asks first, and there is no terminal: make down STACK=$(STACK) YES=1" >&2; exit 2; }
-	@$(prepare) && pgstack recover --quiet --stack $(STACK) && pulumi destroy --stack $(STACK) $(if $(YES),--yes --skip-preview)
+	@$(prepare) && pgstack recover --quiet --stack '$(STACK)' && pulumi destroy --stack '$(STACK)' $(if $(YES),--yes --skip-preview)
 
 check: python ## formatting, lint, types and the tests that need no Docker; under a minute
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy

@@ -48,7 +48,10 @@ _UNREACHABLE = (
         'the host "{host}" does not resolve: check its spelling and the DNS',
     ),
     (r"Connection refused|No such file or directory", "nothing listens at {host}:{port}: is the server running?"),
-    (r"timeout expired|timed out|No route to host|unreachable", "no answer from {host}:{port}: is a firewall between?"),
+    (
+        r"timeout expired|timed out|No route to host|unreachable",
+        "no answer from {host}:{port}: it is starting or stuck, or a firewall is between",
+    ),
     (
         r"too many (clients|connections)|remaining connection slots|no more connections allowed",
         "the server at {host}:{port} has no connection left",

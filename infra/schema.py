@@ -38,6 +38,8 @@ class Schema(pulumi.ComponentResource):
             before = (args.old_inputs or {}).get("input") or {}
             for line in changes(before.get("apps") or {}, wanted):
                 pulumi.log.info(line)
+            for line in contradictions(before.get("apps") or {}, wanted):
+                pulumi.log.warn(line)
 
         async def apply(_: pulumi.ResourceHookArgs) -> None:
             await platform.bootstrap()
@@ -70,7 +72,7 @@ def content(app: str, settings: Settings) -> dict[str, Any]:
     RevisionError for a target or a file that is wrong.
     """
     target = settings.revisions.get(app, "head")
-    reached = migrations.reached(app, target)
+    reached = migrations.applicable(app, target)
     newest = reached == migrations.revisions(app)
     return {
         "target": target,
@@ -80,7 +82,7 @@ def content(app: str, settings: Settings) -> dict[str, Any]:
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """One line for each revision and seed set in which `after` differs from `before`."""
+    """One line for each revision and seed set that is to be applied or undone."""
     lines = []
     for app, wanted in after.items():
         had = before.get(app) or {"target": "head", "revisions": {}, "seeds": {}}
@@ -88,13 +90,12 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
         lines += [
             f"{app}: migration {revision} is pending" for revision in wanted["revisions"] if revision not in known
         ]
-        lines += [
-            f"{app}: migration {revision} was changed after it was applied"
-            for revision, checksum in wanted["revisions"].items()
-            if known.get(revision, checksum) != checksum
-        ]
-        fate = "is gone" if wanted["target"] == "head" else "will be undone"
-        lines += [f"{app}: migration {revision} {fate}" for revision in known if revision not in wanted["revisions"]]
+        if wanted["target"] != "head":
+            lines += [
+                f"{app}: migration {revision} will be undone"
+                for revision in known
+                if revision not in wanted["revisions"]
+            ]
         lines += [
             f"{app}: seed set {seed} is pending"
             for seed, checksum in wanted["seeds"].items()
@@ -102,6 +103,27 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
         ]
         if had["target"] != wanted["target"]:
             lines.append(f"{app}: goes to revision {wanted['target']}")
+    return lines
+
+
+def contradictions(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """One line for each applied revision whose file is no longer what was applied; the update will refuse it."""
+    lines = []
+    for app, wanted in after.items():
+        known = (before.get(app) or {"revisions": {}})["revisions"]
+        lines += [
+            f"{app}: migration {revision} was changed after it was applied: put its file back, "
+            "the update refuses anything else"
+            for revision, checksum in wanted["revisions"].items()
+            if known.get(revision, checksum) != checksum
+        ]
+        if wanted["target"] == "head":
+            lines += [
+                f"{app}: migration {revision} was applied and its file is gone: put it back, the update refuses to go "
+                "on without it"
+                for revision in known
+                if revision not in wanted["revisions"]
+            ]
     return lines
 
 

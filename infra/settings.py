@@ -7,7 +7,7 @@ import difflib
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import pulumi
@@ -19,7 +19,6 @@ from pydantic import (
     Field,
     ValidationError,
     field_validator,
-    model_validator,
 )
 
 from db import apps as known_apps
@@ -31,6 +30,7 @@ from infra.selfhosted.budget import share_out
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 _SIZE = re.compile(r"(\d+)\s*(MB|GB|MiB|GiB)", re.IGNORECASE)
 _CRON_FIELDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))  # minute, hour, day, month, weekday (0 and 7: Sunday)
+_LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)  # days of the months
 _CRON_ITEM = re.compile(r"(?:\*|(\d+)(?:-(\d+))?)(?:/([1-9]\d*))?")
 _STACK_NAME = r"^[a-z0-9][a-z0-9-]{0,39}$"  # with project and role a host name, which has 63 characters at most
 _SMALLEST_MEMORY = 256 * MIB  # below this a vector index build or two backups at once meet the OOM killer
@@ -50,15 +50,26 @@ def cron(text: str) -> str:
     fields = text.split()
     if len(fields) != len(_CRON_FIELDS):
         raise ValueError("not five fields")
-    for field, (low, high) in zip(fields, _CRON_FIELDS, strict=True):
-        for item in field.split(","):
-            match = _CRON_ITEM.fullmatch(item)
-            if match is None:
-                raise ValueError(f"{item} is no part of a schedule")
-            first, last = int(match[1] or low), int(match[2] or match[1] or high)
-            if not low <= first <= last <= high:
-                raise ValueError(f"{item} is not within {low} to {high}")
+    chosen = [_numbers(field, *limits) for field, limits in zip(fields, _CRON_FIELDS, strict=True)]
+    _, _, days, months, _ = chosen
+    if all(day > _LONGEST[month - 1] for day in days for month in months):
+        raise ValueError("no month has that day")
     return text
+
+
+def _numbers(field: str, low: int, high: int) -> set[int]:
+    """What one field of a schedule stands for."""
+    found = set[int]()
+    for item in field.split(","):
+        match = _CRON_ITEM.fullmatch(item)
+        if match is None:
+            raise ValueError(f"{item} is no part of a schedule")
+        first = int(match[1] or low)
+        last = int(match[2] or (high if match[3] else match[1]) or high)
+        if not low <= first <= last <= high:
+            raise ValueError(f"{item} is not within {low} to {high}")
+        found |= set(range(first, last + 1, int(match[3] or 1)))
+    return found
 
 
 def _ipv4(text: str) -> str:
@@ -114,34 +125,9 @@ class Settings(BaseModel):
     @field_validator("seeds")
     @classmethod
     def _seeds_exist(cls, seeds: tuple[str, ...]) -> tuple[str, ...]:
-        if not set(seeds) <= set(known_seeds.SETS):
-            raise ValueError("unknown")
+        if len(set(seeds)) != len(seeds) or not set(seeds) <= set(known_seeds.SETS):
+            raise ValueError("unknown or repeated")
         return seeds
-
-    @model_validator(mode="after")
-    def _fit_together(self) -> "Settings":
-        problems = []
-        if self.environment == "production":
-            problems += [
-                f"pgstack:seeds contains {name}: a production stack takes base only"
-                for name in known_seeds.NOT_IN_PRODUCTION
-                if name in self.seeds
-            ]
-        if self.pooled_port and self.pooled_port == self.direct_port:
-            problems.append(f"pgstack:pooledPort and pgstack:directPort are both {self.pooled_port}: give two ports")
-        try:
-            share_out(self.apps, self.server_connections, self.client_connections)
-        except ValueError as error:
-            problems.append(f"pgstack:serverConnections: {error}")
-        problems += [
-            f"pgstack:apps has {app}, which lives in the database of {host}: add {host}"
-            for app in self.apps
-            if (host := known_apps.host(app)) not in self.apps
-        ]
-        problems += [problem for app, held in self.revisions.items() if (problem := _misheld(app, held, self.apps))]
-        if problems:
-            raise ValueError("\n".join(problems))
-        return self
 
     @property
     def name(self) -> str:
@@ -164,20 +150,39 @@ class Settings(BaseModel):
         return parse(project, stack, given)
 
 
-def _misheld(app: str, held: str, apps: tuple[str, ...]) -> str | None:
-    if app not in apps:
-        return f"pgstack:revisions names {app}: not among pgstack:apps"
-    known = ["base", *(it.revision for it in migrations.revisions(app)), "head"]
-    if held not in known:
-        return f'pgstack:revisions holds {app} at "{held}": known are {", ".join(known)}'
-    return None
+def _conflicts(settings: Settings) -> Iterator[tuple[set[str], str]]:
+    """What is wrong about several settings together: their keys, and a line."""
+    for name in known_seeds.NOT_IN_PRODUCTION if settings.environment == "production" else ():
+        if name in settings.seeds:
+            yield {"environment", "seeds"}, f"pgstack:seeds contains {name}: a production stack takes base only"
+    if settings.pooled_port and settings.pooled_port == settings.direct_port:
+        yield (
+            {"pooledPort", "directPort"},
+            f"pgstack:pooledPort and pgstack:directPort are both {settings.pooled_port}: give two ports",
+        )
+    try:
+        share_out(settings.apps, settings.server_connections, settings.client_connections)
+    except ValueError as error:
+        yield {"apps", "serverConnections", "clientConnections"}, f"pgstack:serverConnections: {error}"
+    for app in settings.apps:
+        if (host := known_apps.host(app)) not in settings.apps:
+            yield {"apps"}, f"pgstack:apps has {app}, which lives in the database of {host}: add {host}"
+    for app, held in settings.revisions.items():
+        if app not in known_apps.names():
+            yield {"revisions"}, f"pgstack:revisions names {app}: known are {', '.join(known_apps.names())}"
+            continue
+        known = ["base", *(it.revision for it in migrations.revisions(app)), "head"]
+        if held not in known:
+            yield {"revisions"}, f'pgstack:revisions holds {app} at "{held}": known are {", ".join(known)}'
+        if app not in settings.apps:
+            yield {"revisions", "apps"}, f"pgstack:revisions names {app}: not among pgstack:apps"
 
 
 _ALLOWED: Mapping[str, Callable[[], str]] = {
     "target": lambda: "give docker",
     "environment": lambda: "give dev, preview, staging or production",
     "apps": lambda: f"give a list, each once, of {', '.join(known_apps.names())}",
-    "seeds": lambda: f"give a list of {', '.join(known_seeds.SETS)}",
+    "seeds": lambda: f"give a list, each once, of {', '.join(known_seeds.SETS)}",
     "revisions": lambda: "give a map of application to revision",
     "memory": lambda: "give a size such as 512MB or 4GB, at least 256MB",
     "address": lambda: "give an IPv4 address of the host, such as 127.0.0.1",
@@ -205,23 +210,34 @@ _EXAMPLE = {
 def parse(project: str, stack: str, given: Mapping[str, Any]) -> Settings:
     """Settings from `pgstack:key` pairs. Raises SettingsError with one line for each thing that is wrong."""
     values = {key.removeprefix("pgstack:"): value for key, value in given.items() if key.startswith("pgstack:")}
+    named = {"project": project, "stack": stack, **values}
+    problems, wrong = [], set[str]()
     try:
-        return Settings.model_validate({"project": project, "stack": stack, **values})
+        settings = Settings.model_validate(named)
     except ValidationError as error:
-        raise SettingsError([_problem(stack, values, detail) for detail in error.errors()]) from None
+        problems = [_problem(stack, values, detail) for detail in error.errors()]
+        wrong = {str(detail["loc"][0]) for detail in error.errors()}
+        sound = {key: value for key, value in named.items() if key not in wrong}
+        settings = Settings.model_validate({"stack": "unnamed", **sound})
+    problems += [f"{line} ({_file(stack)})" for keys, line in _conflicts(settings) if not keys & wrong]
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _file(stack: str) -> str:
+    return f"stacks/Pulumi.{stack}.yaml"
 
 
 def _problem(stack: str, values: Mapping[str, Any], detail: Any) -> str:
-    key = str(detail["loc"][0]) if detail["loc"] else ""
-    if not key:
-        return str(detail["ctx"]["error"])  # names its keys itself
+    key = str(detail["loc"][0])
     if key == "stack":
         return f'the stack is called "{stack}": give it a name of at most 40 lower-case letters, digits and hyphens'
     if detail["type"] == "extra_forbidden":
         close = difflib.get_close_matches(key, _ALLOWED, n=1)
         hint = f"did you mean pgstack:{close[0]}?" if close else f"known are {', '.join(_ALLOWED)}"
         return f"pgstack:{key} is no setting: {hint} (pulumi config rm pgstack:{key})"
-    where = f"stacks/Pulumi.{stack}.yaml"
+    where = _file(stack)
     if key in _EXAMPLE:
         where += f", or: pulumi config set {_EXAMPLE[key]}"
     return f'pgstack:{key} is "{values.get(key)}": {_ALLOWED[key]()} ({where})'

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ops.errors import OpsError
 from ops.pulumi import PROJECT
 
 
@@ -36,6 +37,31 @@ def locks(stack: str, environ: Mapping[str, str]) -> list[Lock]:
     root = Path(backend.removeprefix("file://").partition("?")[0]).expanduser()
     folder = root / ".pulumi" / "locks" / "organization" / PROJECT / stack
     return [lock for path in sorted(folder.glob("*.json")) if (lock := read(path))]
+
+
+def check_unlocked(stack: str, environ: Mapping[str, str]) -> None:
+    """Raises OpsError if a deployment of the stack is under way, or was killed and left its lock."""
+    check_nobody_works(stack, environ)
+    for lock in locks(stack, environ):
+        raise OpsError(abandoned(stack, lock))
+
+
+def check_nobody_works(stack: str, environ: Mapping[str, str]) -> None:
+    """Raises OpsError naming who works on the stack now."""
+    for lock in locks(stack, environ):
+        if not lock.dead:
+            raise OpsError(
+                f"stack {stack} is worked on by process {lock.pid} of {lock.user}@{lock.host} since {lock.since}: "
+                f"wait for it; if that is an error, `pulumi cancel -s {stack}`"
+            )
+
+
+def abandoned(stack: str, lock: Lock) -> str:
+    """What to say of a lock whose holder is dead."""
+    return (
+        f"the deployment of process {lock.pid} was killed and left its lock: `pgstack recover -s {stack}`, then "
+        "`pulumi up` to finish what it began"
+    )
 
 
 def read(path: Path) -> Lock | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops.errors import FAILED, OpsError, PulumiError
+from ops.errors import FAILED, OpsError, PulumiError, UnknownError
 from ops.prompts import confirm
 from ops.pulumi import PROJECT, REPO, Pulumi
 from ops.settings import settings
@@ -164,7 +164,10 @@ def revision(
 
 
 def aim(app: str, names: Sequence[str], current: str | None, wanted: str) -> str:
-    """The revision (or base) that `wanted` means: itself, its number, or so many back. Raises OpsError."""
+    """The revision (or base) that `wanted` means: itself, its number, or so many back.
+
+    Raises UnknownError for what names none, OpsError for one that is not below.
+    """
     line = ["base", *names]
     at = line.index(current) if current in line else 0 if current is None else None
     if at is None:
@@ -172,11 +175,11 @@ def aim(app: str, names: Sequence[str], current: str | None, wanted: str) -> str
     if re.fullmatch(r"-\d+", wanted):
         back = int(wanted[1:])
         if back > at:
-            raise OpsError(f"{app} is at {current or 'base'}, {at} revisions above base: it can't go {back} back")
+            raise UnknownError(f"{app} is at {current or 'base'}, {at} revisions above base: it can't go {back} back")
         return line[at - back]
     matches = [name for name in line if name == wanted or name.startswith(f"{wanted}_")]
     if not matches:
-        raise OpsError(f'{app} has no revision "{wanted}": there are {", ".join(line)}')
+        raise UnknownError(f'{app} has no revision "{wanted}": there are {", ".join(line)}')
     if line.index(matches[0]) > at:
         raise OpsError(f"{app} is at {current or 'base'}, below {matches[0]}: `pgstack migrate up` goes there")
     return matches[0]

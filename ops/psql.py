@@ -27,7 +27,10 @@ _KEEP_FILE = 'umask 077 && file=$(mktemp /tmp/psql.XXXXXX) && cat > "$file" && e
 
 def psql(
     app: Annotated[str, typer.Argument(metavar="APP", help="The application, such as maps.")],
-    arguments: Annotated[list[str] | None, typer.Argument(metavar="[-- ARGS]", help="Options of psql.")] = None,
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ARGS]", help="Options of psql; after -- also those that are pgstack's."),
+    ] = None,
     stack: StackOption = None,
     readonly: Annotated[bool, typer.Option("--readonly", help="As the login that can't write.")] = False,
     direct: Annotated[bool, typer.Option("--direct", help="As the schema's owner, without the pooler.")] = False,
@@ -41,7 +44,7 @@ def psql(
 
     pgstack psql maps
 
-    pgstack psql dovvybuddy --readonly -- -c 'SELECT count(*) FROM dive_sites'
+    pgstack psql dovvybuddy --readonly -c 'SELECT count(*) FROM dive_sites'
     """
     if readonly + direct + admin > 1:
         raise typer.BadParameter("give one of --readonly, --direct and --admin")

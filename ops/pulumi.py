@@ -71,6 +71,9 @@ class Pulumi:
 
     def run(self, *arguments: str, stack: str) -> None:
         """Run it in front of the user. Raises OpsError if it fails; it has said why itself."""
+        from ops.locks import check_unlocked  # noqa: PLC0415 - it needs this module
+
+        check_unlocked(stack, self.environ)
         sys.stdout.flush()  # what was said before stands before what Pulumi says
         interrupted = False
         try:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ops.errors import NoSuchStackError, OpsError
-from ops.locks import locks
+from ops.errors import NoSuchStackError
+from ops.locks import check_nobody_works, locks
 from ops.pulumi import PROJECT, Pulumi
 from ops.stack import StackOption, resolve
 
@@ -44,20 +44,10 @@ def unlock(pulumi: Pulumi, stack: str) -> list[str]:
     held = locks(stack, pulumi.environ)
     if not held:
         return []
-    check_nobody_works(pulumi, stack)
+    check_nobody_works(stack, pulumi.environ)
     pulumi.ask("cancel", "--yes", stack=stack)
     pids = ", ".join(str(it.pid) for it in held)
     return [f"stack {stack}: cancelled the lock of process {pids}, which is gone"]
-
-
-def check_nobody_works(pulumi: Pulumi, stack: str) -> None:
-    """Raises OpsError naming who works on the stack now."""
-    for lock in locks(stack, pulumi.environ):
-        if not lock.dead:
-            raise OpsError(
-                f"stack {stack} is worked on by process {lock.pid} of {lock.user}@{lock.host} since {lock.since}: "
-                f"wait for it; if that is an error, `pulumi cancel -s {stack}`"
-            )
 
 
 @dataclass(frozen=True)
@@ -95,7 +85,7 @@ def sweep(pulumi: Pulumi, stack: str, engine: Engine) -> list[str]:
             in_use |= _networks(container.attrs)
             done.append(f"container {container.name} is of another state's stack of this name: left alone")
             continue
-        check_nobody_works(pulumi, stack)
+        check_nobody_works(stack, pulumi.environ)
         container.stop()  # with its own signal and grace: it may be a server at work
         container.remove()  # its volumes stay
         done.append(f"removed container {container.name}, which the state does not know")
@@ -106,7 +96,7 @@ def sweep(pulumi: Pulumi, stack: str, engine: Engine) -> list[str]:
         if network.id in in_use or network.attrs.get("Containers"):
             done.append(f"network {network.name} is of another state's stack of this name: left alone")
             continue
-        check_nobody_works(pulumi, stack)
+        check_nobody_works(stack, pulumi.environ)
         network.remove()
         done.append(f"removed network {network.name}, which the state does not know")
     return done

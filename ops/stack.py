@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 DEFAULT = "dev"
 Kind = Literal["pooled", "readonly", "direct"]
 KINDS: tuple[Kind, ...] = ("pooled", "readonly", "direct")
+_NAME = re.compile(r"(?:[\w-][\w.-]*/){0,2}[\w-][\w.-]*")
 ROLES = ("postgres", "pooler", "backup")
 
 
@@ -128,8 +130,13 @@ class Stack:
 
 
 def named(chosen: str | None, environ: Mapping[str, str] = os.environ) -> str | None:
-    """The stack that the option or the environment names, else None: then Pulumi's workspace decides."""
+    """The stack that the option or the environment names, else None: then Pulumi's workspace decides.
+
+    Raises UnknownError for what can't be a stack's name, alone or after `organization/project/`.
+    """
     name = chosen or environ.get("PGSTACK_STACK") or environ.get("PULUMI_STACK")
+    if name and not _NAME.fullmatch(name):
+        raise UnknownError(f'"{name}" is no stack\'s name: `pulumi stack ls` shows those there are')
     return short(name) if name else None
 
 

@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 from ops import exported
 from ops.engine import Engine
 from ops.errors import OpsError
+from ops.locks import Lock, locks
 from ops.readings import certificates, containers, logins, pooler, repository, server
 from ops.readings.certificates import Certificate
 from ops.readings.containers import State
@@ -37,6 +38,7 @@ class Survey:
     certificates: tuple[Certificate, ...]
     keys_exported: bool
     seeds: tuple[str, ...]
+    locks: tuple[Lock, ...] = ()
     failures: tuple[str, ...] = ()
 
 
@@ -108,5 +110,6 @@ def survey(stack: Stack, engine: Engine) -> Survey:
             ),
             keys_exported=exported.stands(stack),
             seeds=wanted.seeds,
+            locks=tuple(locks(stack.name, stack.pulumi.environ)),
             failures=tuple(dict.fromkeys(asked.failures)),
         )

@@ -36,14 +36,15 @@ app = typer.Typer(
 @app.callback()
 def _every_verb(
     stack: Annotated[  # the verbs' own option reads it (ops.stack)
-        str | None, typer.Option("--stack", "-s", metavar="NAME", help="Which stack; every verb takes it too.")
+        str | None, typer.Option("--stack", "-s", metavar="NAME", help="Which stack; each single verb takes it too.")
     ] = None,
 ) -> None:
     pass
 
 
-for verb in (status, env, psql, logs, start, stop, reset, seed, recover):
+for verb in (status, env, logs, start, stop, reset, seed, recover):
     app.command()(verb)
+app.command(context_settings={"ignore_unknown_options": True})(psql)  # they are psql's own
 app.add_typer(migrate)
 app.add_typer(backup)
 app.add_typer(keys)

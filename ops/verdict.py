@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ops.locks import abandoned
 from ops.readings.certificates import Certificate
 from ops.readings.containers import State
 from ops.readings.pooler import Pooler
@@ -38,7 +39,12 @@ def judge(survey: Survey, *, lasting: bool, stack: str, now: float | None = None
     now = time.time() if now is None else now
     problems = [line for state in survey.containers for line in _container(state)]
     problems += survey.failures
-    notes: list[str] = []
+    problems += [abandoned(stack, lock) for lock in survey.locks if lock.dead]
+    notes = [
+        f"process {lock.pid} of {lock.user}@{lock.host} works on the stack since {lock.since}"
+        for lock in survey.locks
+        if not lock.dead
+    ]
     for comparison in survey.databases:
         problems += _revisions(comparison, stack)
         notes += _pins(comparison)

@@ -36,6 +36,9 @@ def main(arguments: list[str]) -> int:
     except ToolError as error:
         progress.say(f"error: {error}")
         return 1
+    except BrokenPipeError:  # `python3 -m tools shell | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:
         progress.say(f"error: {error.strerror}: {error.filename}: free or own that place, then again")
         return 1
@@ -59,7 +62,7 @@ def _carry_out(places: Places, chosen: argparse.Namespace) -> None:
     elif chosen.verb == "shell":
         from tools.shell import exports  # noqa: PLC0415
 
-        print(exports(places.repo, places.environ))
+        print(exports(places.repo, places.environ), flush=True)
     else:
         from tools.stack import prepare  # noqa: PLC0415
 

@@ -28,6 +28,8 @@ from tools.docker_api import Api
 from tools.errors import ToolError
 from tools.places import Places
 
+_SALT = "encryptionsalt:"  # Pulumi writes it into a stack's file when it first encrypts something for it
+
 
 def install(places: Places) -> None:
     """Bring what is missing; quick and silent if nothing is.
@@ -85,16 +87,18 @@ def in_two_lanes(*lanes: Callable[[], None]) -> None:
 def prepare_state(places: Places) -> None:
     """The state folder (0700), its passphrase (0600, made once) and the checkout's link to the stack files.
 
-    Raises ToolError if `stacks` in the checkout is a folder or file of the user's own.
+    Raises ToolError if `stacks` in the checkout is a folder or file of the user's own, or if the passphrase is gone
+    that stacks were made with.
     """
     stacks = places.state / "stacks"
     if not stacks.is_dir():
         places.state.mkdir(parents=True, exist_ok=True)
         places.state.chmod(0o700)
         stacks.mkdir(exist_ok=True)
-    if not places.passphrase.exists():
+    if not places.passphrase.exists() and not _has_own_passphrase(places):
         with Cache(places.cache).lock("passphrase"):
             if not places.passphrase.exists():
+                _check_nothing_needs_the_lost_one(places, stacks)
                 cache.write(places.passphrase, secrets.token_urlsafe(32), mode=0o600)
     link = places.repo / "stacks"
     if link.exists() and not link.is_symlink():
@@ -104,6 +108,22 @@ def prepare_state(places: Places) -> None:
     if link.is_symlink() and link.readlink() != stacks:
         progress.say(f"this checkout's stack files are now those in {stacks}, no longer those in {link.readlink()}")
     cache.link(stacks, link)
+
+
+def _has_own_passphrase(places: Places) -> bool:
+    file = places.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE", "")
+    return "PULUMI_CONFIG_PASSPHRASE" in places.environ or file not in {"", str(places.passphrase)}
+
+
+def _check_nothing_needs_the_lost_one(places: Places, stacks: Path) -> None:
+    """A new passphrase opens no older stack, and would hide that the old one has to be found."""
+    made = [path.stem.removeprefix("Pulumi.") for path in stacks.glob("Pulumi.*.yaml") if _SALT in path.read_text()]
+    if made:
+        raise ToolError(
+            f"{places.passphrase} is gone, and only it opens {', '.join(sorted(made))}: put it back (`passphrase` in "
+            "the file of `pgstack keys export`), or set PULUMI_CONFIG_PASSPHRASE if that was used; if nobody needs "
+            f"what those stacks hold, remove their files from {stacks}"
+        )
 
 
 def _is_complete(places: Places, api: Api) -> bool:

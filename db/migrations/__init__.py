@@ -1,19 +1,19 @@
 """Migrations of the applications: what there is (`revisions`), what is pending (`plan`), and applying it.
 
-`revisions` and `reached` read files only; the others load SQLAlchemy and Alembic when they are called.
+`revisions`, `reached` and `applicable` read files only; the others load SQLAlchemy and Alembic when they are called.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from db.migrations.revisions import HOME, Revision, reached, revisions
+from db.migrations.revisions import HOME, Revision, applicable, reached, revisions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["HOME", "Revision", "current", "downgrade", "plan", "reached", "revisions", "upgrade"]
+__all__ = ["HOME", "Revision", "applicable", "current", "downgrade", "plan", "reached", "revisions", "upgrade"]
 
 
 def upgrade(

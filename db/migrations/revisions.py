@@ -19,6 +19,7 @@ HOME = Path(__file__).resolve().parents[2]
 
 HEADER = ("Purpose", "Ticket", "Reversible", "Rollback")
 HEADER_LINES = 30
+UNFILLED = "why this change is needed, in a sentence"  # alembic/script.py.mako's Purpose
 _FILE_NAME = re.compile(r"\d{4}_[a-z0-9_]+\.py")
 
 
@@ -75,6 +76,17 @@ def reached(app: str, target: str = "head", *, home: Path = HOME) -> tuple[Revis
         raise RevisionError(f'{app} has no revision "{target}": there are {", ".join(names)}, head and base')
     end = len(names) if target == "head" else 0 if target == "base" else names.index(target) + 1
     return files[:end]
+
+
+def applicable(app: str, target: str = "head", *, home: Path = HOME) -> tuple[Revision, ...]:
+    """What `reached` returns. Raises RevisionError also for a file whose header was never filled in."""
+    files = reached(app, target, home=home)
+    unfilled = [file.path.name for file in files if file.purpose == UNFILLED]
+    if unfilled:
+        raise RevisionError(
+            f"{', '.join(unfilled)} ({app}): Purpose is still the template's: fill the file in, or remove it"
+        )
+    return files
 
 
 def checksum(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import traceback
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -13,14 +14,13 @@ import alembic.config
 from alembic.util import CommandError
 
 from db import apps, connections
-from db.errors import RevisionError
+from db.errors import DbError, RevisionError
 from db.migrations import history
-from db.migrations.revisions import HOME, Revision, folder, reached, revisions
+from db.migrations.revisions import HOME, Revision, applicable, folder, reached, revisions
 from db.migrations.session import Job
 from db.urls import DatabaseURL
 
 _PLAIN = re.compile(r"[ !#-\[\]-~]+")  # printable ASCII but the quotation mark and the backslash
-UNFILLED = "why this change is needed, in a sentence"  # alembic/script.py.mako's Purpose
 _one_at_a_time = threading.Lock()  # Alembic's `context` is one per process
 
 
@@ -28,11 +28,7 @@ def upgrade(
     app: str, url: str, *, ca_file: str | Path | None, target: str, report: Callable[[str], None], home: Path
 ) -> tuple[str, ...]:
     """See db.migrations.upgrade."""
-    unfilled = [file.path.name for file in reached(app, target, home=home) if file.purpose == UNFILLED]
-    if unfilled:
-        raise RevisionError(
-            f"{', '.join(unfilled)} ({app}): Purpose is still the template's: fill the file in, or remove it"
-        )
+    applicable(app, target, home=home)
     job = Job(app, DatabaseURL.parse(url), ca_file, report, home)
     return _run(job, lambda config: alembic.command.upgrade(config, target))
 
@@ -56,7 +52,7 @@ def current(app: str, url: str, *, ca_file: str | Path | None) -> str | None:
 
 def plan(app: str, url: str, *, ca_file: str | Path | None, target: str, home: Path) -> tuple[Revision, ...]:
     """See db.migrations.plan."""
-    files, wanted = revisions(app, home=home), reached(app, target, home=home)
+    files, wanted = revisions(app, home=home), applicable(app, target, home=home)
     with closing(connections.connect(DatabaseURL.parse(url), ca_file=ca_file)) as connection:
         history.compare(connection, app, files)
         at = history.current(connection, app)
@@ -94,4 +90,20 @@ def _run(job: Job, command: Callable[[alembic.config.Config], None]) -> tuple[st
             command(_config(job.app, job.home, job))
         except CommandError as error:
             raise RevisionError(f"{job.app}: {' '.join(str(error).split())}") from error
+        except DbError:
+            raise
+        except Exception as error:
+            raise _unloadable(job, error) or error from error
     return tuple(job.done)
+
+
+def _unloadable(job: Job, error: Exception) -> RevisionError | None:
+    """What a migration file raised when Alembic loaded it, before it ran any; None if it was no such file."""
+    files = {str(file.path): file for file in revisions(job.app, home=job.home)}
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename in files:
+            return RevisionError(
+                f"revision {files[frame.filename].revision} ({job.app}) can't be loaded: line {frame.lineno}: "
+                f"{type(error).__name__}: {error}; nothing was changed; mend it and run again"
+            )
+    return None

@@ -5,9 +5,9 @@ import shutil
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pulumi
+from docker.models.containers import Container
 
 from infra.errors import DeploymentError
 from infra.selfhosted.engine import Engine
@@ -17,6 +17,7 @@ from infra.settings import Settings
 
 _ROOM = 2 * 1024**3  # bytes: images, a new cluster's WAL up to its first checkpoint, and a first backup
 _MIB = 1024**2
+_EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - a comparison
 _STANDARD_PORTS = {"pooled": 6432, "direct": 5432}  # for the stack everybody starts with; others get free ones
 
 
@@ -40,16 +41,17 @@ def survey(settings: Settings) -> Host:
     facts = engine.client.info()
     check_memory(settings.memory, int(facts["MemTotal"]))
     check_room(engine, Path(str(facts["DockerRootDir"])))
-    for role, key, port in (("pooler", "pooledPort", pooled), ("postgres", "directPort", direct)):
-        if port:
-            check_port(engine, names(role), key, settings.address, port)
+    if engine.local:  # the addresses and ports of another machine can't be tried here
+        check_address(settings.address)
+        for role, key, port in (("pooler", "pooledPort", pooled), ("postgres", "directPort", direct)):
+            check_port(published(engine.container(names(role))), key, settings.address, port)
     if not ipaddress.ip_address(settings.address).is_loopback:
         pulumi.log.warn(
             f"pgstack:address is {settings.address}: whoever reaches that address reaches both servers' ports, "
             "and only TLS and passwords stand between; 127.0.0.1 admits this host alone"
         )
-    every_address = settings.address == "0.0.0.0"  # noqa: S104 - a comparison
-    return Host(engine, prepared, pooled, direct, "127.0.0.1" if every_address else settings.address)
+    reachable_at = "127.0.0.1" if settings.address == _EVERY_ADDRESS else settings.address
+    return Host(engine, prepared, pooled, direct, reachable_at)
 
 
 def check_memory(wanted: int, present: int) -> None:
@@ -73,12 +75,26 @@ def check_room(engine: Engine, root: Path) -> None:
         )
 
 
-def check_port(engine: Engine, container: str, key: str, address: str, port: int) -> None:
-    """Raises DeploymentError if somebody else listens on a port that `container` is to publish."""
-    existing = engine.container(container)
-    if existing is not None and existing.status == "running" and _publishes(existing.attrs, port):
-        return
-    if not engine.local:  # its ports are another machine's
+def check_address(address: str) -> None:
+    """Raises DeploymentError if the host does not have the address: its servers would be ended and not start again."""
+    with socket.socket() as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError as error:
+            raise DeploymentError(
+                f"pgstack:address is {address}, which this host can't bind ({error.strerror}): give an address of its "
+                "own (pulumi config set pgstack:address 127.0.0.1)"
+            ) from error
+
+
+def check_port(own: set[tuple[str, int]], key: str, address: str, port: int) -> None:
+    """Raises DeploymentError if somebody but the server that is replaced, which publishes `own`, listens there.
+
+    A port of 0 stands for the one that the server has, and needs no check where there is no server yet.
+    """
+    port = port or next((kept for _, kept in own), 0)
+    at = {each for each, taken in own if taken == port}
+    if port == 0 or address in at or (at and _EVERY_ADDRESS in {*at, address}):
         return
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
@@ -91,7 +107,11 @@ def check_port(engine: Engine, container: str, key: str, address: str, port: int
             ) from error
 
 
-def _publishes(attributes: dict[str, Any], port: int) -> bool:
-    """Whether a container, as the Engine API describes it, is bound to `port` of the host."""
-    bindings = [each for bound in (attributes["HostConfig"]["PortBindings"] or {}).values() for each in bound or []]
-    return any(each["HostPort"] == str(port) for each in bindings)
+def published(container: Container | None) -> set[tuple[str, int]]:
+    """The host's addresses and ports that a running container is bound to."""
+    if container is None or container.status != "running":
+        return set()
+    bindings = (container.attrs["HostConfig"]["PortBindings"] or {}).values()
+    return {
+        (each.get("HostIp") or _EVERY_ADDRESS, int(each["HostPort"] or 0)) for bound in bindings for each in bound or []
+    }

@@ -8,7 +8,8 @@ import pytest
 
 from db import apps, migrations
 from db.errors import MigrationError, RevisionError
-from db.migrations.runner import UNFILLED, new
+from db.migrations.revisions import UNFILLED
+from db.migrations.runner import new
 from tests.db.conftest import Prepare, Prepared, add_revision
 
 FIRST, SECOND = "0001_initial_schema", "0002_better_auth"
@@ -214,6 +215,20 @@ def test_a_new_revision_is_named_numbered_and_keeps_the_rules(migrated: Prepared
         migrations.upgrade("maps", migrated.owner_url, home=home, report=silent)
     path.write_text(path.read_text().replace(UNFILLED, "users choose how the site looks"))
     assert migrations.upgrade("maps", migrated.owner_url, home=home, report=silent) == ("0003_give_users_a_theme",)
+
+
+def test_a_file_that_cannot_be_loaded_is_named_with_its_line_and_nothing_is_changed(
+    migrated: Prepared, home: Path
+) -> None:
+    path = new("maps", "Give users a theme", home=home)
+    text = path.read_text().replace(UNFILLED, "users choose how the site looks")
+    path.write_text(text.replace("import sqlalchemy as sa", "import a_module_nobody_has"))
+
+    with pytest.raises(
+        RevisionError, match=r"0003_give_users_a_theme \(maps\) can't be loaded: line \d+: ModuleNotFound"
+    ):
+        migrations.upgrade("maps", migrated.owner_url, home=home, report=silent)
+    assert migrations.current("maps", migrated.owner_url) == SECOND
 
 
 @pytest.mark.parametrize("message", ['say """quoted""" things', "a back\\slash", "two\nlines", "na\u00efve", "", "---"])

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import tenacity
 
-from tests.deployment import NewStack, Stack
+from tests.deployment import ROLES, NewStack, Stack
 from tests.stack.diagnostics import errors
 from tests.stack.second_daemon import StackOnSecondDaemon, missing, second_daemon
 
@@ -37,7 +37,10 @@ BAD_SETTINGS = {
     "memory that is no size": ({"memory": "lots"}, ['pgstack:memory is "lots": give a size such as 512MB or 4GB']),
     "a misspelt key": ({"memroy": "4GB"}, ["pgstack:memroy is no setting: did you mean pgstack:memory?"]),
     "a port that is no number": ({"pooledPort": "abc"}, ['pgstack:pooledPort is "abc": give a port from 1 to 65535']),
-    "an address of another host": ({"address": "203.0.113.7", "pooledPort": "6543"}, ["on 203.0.113.7 can't be bound"]),
+    "an address of another host": (
+        {"address": "203.0.113.7"},
+        ["pgstack:address is 203.0.113.7, which this host can't bind (Cannot assign requested address)", "127.0.0.1"],
+    ),
 }  # fmt: skip
 
 
@@ -57,6 +60,15 @@ def test_all_bad_settings_are_reported_at_once_whatever_their_types(fresh: Stack
     assert [line.split()[0] for line in lines] == [
         "pgstack:target", "pgstack:memory", "pgstack:directPort", "pgstack:serverConnections"
     ]  # fmt: skip
+
+
+def test_an_address_of_another_host_does_not_take_a_running_stack_down(stack: Stack) -> None:
+    before = {role: stack.container(role).id for role in ROLES}
+    with stack.configured(address="203.0.113.7"):
+        (line,) = refusal(stack.up(check=False))
+    assert line.startswith("pgstack:address is 203.0.113.7, which this host can't bind")
+    assert {role: stack.container(role).id for role in ROLES} == before
+    assert [role for role in ROLES if not stack.serves(role)] == []
 
 
 @pytest.mark.parametrize("key", ["pooledPort", "directPort"])

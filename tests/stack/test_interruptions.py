@@ -19,7 +19,7 @@ POINTS = {
     "while files are written": r"Stash \S+-files-written creating",
     "while a container is made": r"docker:index:Container \S+ creating",
     "while the first backup is taken": r"Stash stanza creating",
-    "during a migration": r"running maps: migration \S+ is pending",
+    "during a migration": r"maps: migration \S+ is pending",
 }
 
 

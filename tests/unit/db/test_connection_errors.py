@@ -41,7 +41,11 @@ AT = 'connection failed: connection to server at "10.0.0.1", port 5432 failed: '
         ('FATAL:  role "me" is not permitted to log in', LoginError, '"me" may not log in'),
         ("FATAL:  sorry, too many clients already", UnreachableError, "has no connection left"),
         ("FATAL:  the database system is starting up", UnreachableError, "is starting or stopping"),
-        ("connection timeout expired", UnreachableError, "no answer from db.example.com:5432: is a firewall between?"),
+        (
+            "connection timeout expired",
+            UnreachableError,
+            "no answer from db.example.com:5432: it is starting or stuck, or",
+        ),
         (
             "Connection refused\n\tIs the server running on that host and accepting TCP/IP connections?",
             UnreachableError,

@@ -6,7 +6,7 @@ import tarfile
 import pytest
 
 from infra.hooks import redact
-from infra.schema import changes
+from infra.schema import changes, contradictions
 from infra.selfhosted.engine import POSTGRES_UID, archive
 
 
@@ -40,13 +40,14 @@ def test_files_in_a_volume_are_for_the_servers_user_only() -> None:
     }
 
 
-def test_a_preview_names_each_pending_migration_seed_and_edit() -> None:
+def test_a_preview_names_each_pending_migration_and_seed_and_what_contradicts_them() -> None:
     before = {"maps": {"target": "head", "revisions": {"0001_a": "1", "0002_b": "2"}, "seeds": {"base": "x"}}}
     after = {"maps": {"target": "head", "revisions": {"0001_a": "9", "0003_c": "3"}, "seeds": {"base": "y"}}}
     assert changes(before, after) == [
         "maps: migration 0003_c is pending",
-        "maps: migration 0001_a was changed after it was applied",
-        "maps: migration 0002_b is gone",
         "maps: seed set base is pending",
     ]
-    assert changes(after, after) == []
+    edited, gone = contradictions(before, after)
+    assert edited.startswith("maps: migration 0001_a was changed after it was applied: put its file back")
+    assert gone.startswith("maps: migration 0002_b was applied and its file is gone: put it back")
+    assert changes(after, after) == contradictions(after, after) == []

@@ -61,10 +61,34 @@ def test_every_bad_setting_is_reported_at_once_with_its_key_value_and_way_out() 
     assert any('pgstack:pooledPort is "abc"' in line for line in found)
 
 
+def test_settings_that_do_not_fit_together_are_reported_with_those_that_are_wrong_alone() -> None:
+    found = problems(
+        memory="0", pooledPort="5432", directPort="5432", revisions='{"atlantis": "base", "maps": "nosuch"}',
+        seeds='["demo"]',
+    )  # fmt: skip
+    assert [line.partition(" is ")[0].partition(" and ")[0] for line in found][:1] == ["pgstack:memory"]
+    assert any("pooledPort and pgstack:directPort are both 5432" in line for line in found)
+    assert any("pgstack:revisions names atlantis: known are" in line for line in found)
+    assert any('pgstack:revisions holds maps at "nosuch"' in line for line in found)
+    assert any("pgstack:seeds contains demo" in line for line in found)
+    assert len(found) == 5
+    assert all("stacks/Pulumi.dev.yaml" in line for line in found)
+
+
+def test_a_setting_that_is_wrong_is_not_reported_again_for_what_it_would_fit_together_with() -> None:
+    (line,) = problems(apps='["atlantis"]', revisions='{"maps": "base"}')
+    assert line.startswith("pgstack:apps is")
+
+
 def test_a_misspelt_key_is_no_setting_and_the_right_one_is_named() -> None:
     assert problems(memroy="1GB") == [
         "pgstack:memroy is no setting: did you mean pgstack:memory? (pulumi config rm pgstack:memroy)"
     ]
+
+
+@pytest.mark.parametrize("text", ["0 2 29 2 *", "30 */4 * * *", "0 2 31 1-12/2 *", "5/20 2 * * 0"])
+def test_a_schedule_that_comes_is_taken(text: str) -> None:
+    assert parse("pgstack", "x", {"pgstack:backupFull": text}).backup_full == text
 
 
 @pytest.mark.parametrize(
@@ -77,6 +101,9 @@ def test_a_misspelt_key_is_no_setting_and_the_right_one_is_named() -> None:
         ({"pooledPort": "7000", "directPort": "7000"}, "are both 7000: give two ports"),
         ({"backupFull": "every day"}, "give five cron fields"),
         ({"backupFull": "61 2 * * 0"}, "give five cron fields"),
+        ({"backupFull": "0 2 30 2 *"}, "give five cron fields"),
+        ({"backupFull": "0 2 31 4,6 *"}, "give five cron fields"),
+        ({"seeds": '["base", "base"]'}, "give a list, each once, of base"),
         ({"address": "localhost"}, "give an IPv4 address"),
         ({"memory": "64MB"}, "at least 256MB"),
         ({"environment": "prod"}, "give dev, preview, staging or production"),

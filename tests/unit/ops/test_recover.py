@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from ops.errors import OpsError
-from ops.locks import locks
+from ops.locks import check_nobody_works, check_unlocked, locks
 from ops.pulumi import Pulumi
-from ops.recover import Known, belongs, check_nobody_works
+from ops.recover import Known, belongs
 
 RAN, NEVER = "2026-11-21T11:00:36.116795567Z", "0001-01-01T00:00:00Z"
 
@@ -51,7 +51,15 @@ def dead_process() -> int:
 def test_a_lock_whose_process_is_gone_is_dead(environ: dict[str, str]) -> None:
     lock(environ, dead_process())
     assert [it.dead for it in locks("dev", environ)] == [True]
-    check_nobody_works(Pulumi(environ), "dev")
+    check_nobody_works("dev", environ)
+
+
+def test_a_verb_that_deploys_names_the_way_out_of_a_dead_lock(environ: dict[str, str]) -> None:
+    check_unlocked("dev", environ)
+    pid = dead_process()
+    lock(environ, pid)
+    with pytest.raises(OpsError, match=rf"process {pid} was killed .*: `pgstack recover -s dev`, then `pulumi up`"):
+        Pulumi(environ).run("up", stack="dev")
 
 
 def test_a_lock_whose_number_went_to_another_program_is_dead(environ: dict[str, str]) -> None:
@@ -74,14 +82,14 @@ def test_a_living_pulumi_is_named_and_nothing_goes_on(environ: dict[str, str], t
         living.stdout.readline()  # until then the process may still have its parent's name
         lock(environ, living.pid)
         with pytest.raises(OpsError, match=rf"process {living.pid} of ada@.* since 2026-11-21T10:58:11"):
-            check_nobody_works(Pulumi(environ), "dev")
+            check_nobody_works("dev", environ)
         living.communicate()
 
 
 def test_a_lock_of_another_machine_may_be_alive(environ: dict[str, str]) -> None:
     lock(environ, dead_process(), host="elsewhere")
     with pytest.raises(OpsError, match="ada@elsewhere"):
-        check_nobody_works(Pulumi(environ), "dev")
+        check_nobody_works("dev", environ)
 
 
 def test_a_backend_that_is_no_folder_has_no_locks_of_ours() -> None:

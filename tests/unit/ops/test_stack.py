@@ -33,6 +33,12 @@ def test_the_option_comes_before_the_environment(chosen: str | None, environ: di
     assert named(chosen, environ) == name
 
 
+@pytest.mark.parametrize("name", ["../dev", "a b", "organization/pgstack/..", "/dev", "a/b/c/d"])
+def test_what_can_be_no_stack_is_not_cut_down_to_one(name: str) -> None:
+    with pytest.raises(UnknownError, match="is no stack's name"):
+        named(name, {})
+
+
 def test_without_a_choice_the_selected_stack_is_taken_and_without_one_dev(tmp_path: Path) -> None:
     assert resolve(None, says(tmp_path / "a", "echo organization/pgstack/staging")) == "staging"
     assert resolve(None, says(tmp_path / "b", "echo 'error: no stack selected' >&2; exit 255")) == "dev"

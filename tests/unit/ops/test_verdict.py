@@ -1,10 +1,12 @@
 import datetime
+import socket
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from db.migrations import Revision
+from ops.locks import Lock
 from ops.readings.certificates import Certificate
 from ops.readings.containers import State
 from ops.readings.pooler import Pool, Pooler
@@ -88,6 +90,16 @@ def test_a_container_that_does_not_do_its_work_is_a_problem_with_its_way_out(
 
 def test_what_could_not_be_asked_is_a_problem() -> None:
     assert problems(replace(WELL, server=None, failures=("nobody answers",))) == "nobody answers"
+
+
+def test_a_deployment_that_was_killed_is_a_problem_and_one_under_way_a_note() -> None:
+    lock = Lock(Path("lock.json"), 0, "ada", socket.gethostname(), "2026-11-21T10:58:11")
+    assert "was killed and left its lock: `pgstack recover -s dev`" in problems(replace(WELL, locks=(lock,)))
+    elsewhere = replace(lock, host="another", pid=12)
+    assert problems(replace(WELL, locks=(elsewhere,))) == ""
+    assert notes(replace(WELL, locks=(elsewhere,))) == (
+        "process 12 of ada@another works on the stack since 2026-11-21T10:58:11"
+    )
 
 
 def test_a_pending_revision_is_named() -> None:

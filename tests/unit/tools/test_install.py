@@ -24,6 +24,23 @@ def test_the_state_is_the_users_alone_and_its_passphrase_is_made_once(places: Pl
     assert places.passphrase.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_lost_passphrase_is_not_replaced_while_stacks_need_it(places: Places) -> None:
+    install.prepare_state(places)
+    (places.state / "stacks/Pulumi.dev.yaml").write_text("config: {}\n")
+    (places.state / "stacks/Pulumi.shop.yaml").write_text("encryptionsalt: x\n")
+    places.passphrase.unlink()
+
+    with pytest.raises(ToolError, match=r"passphrase is gone, and only it opens shop: put it back \(`passphrase` in"):
+        install.prepare_state(places)
+    assert not places.passphrase.exists()
+
+    install.prepare_state(Places.of(places.repo, {**places.environ, "PULUMI_CONFIG_PASSPHRASE": "correct horse"}))
+    assert not places.passphrase.exists()
+    (places.state / "stacks/Pulumi.shop.yaml").unlink()
+    install.prepare_state(places)
+    assert places.passphrase.exists()
+
+
 def test_two_checkouts_share_their_stack_files(places: Places, tmp_path: Path) -> None:
     clone = Places.of(tmp_path / "clone", places.environ)
     clone.repo.mkdir()
