@@ -47,7 +47,8 @@ def plan(app: App = None, stack: StackOption = None, as_json: Json = False) -> N
         held = f"; held at {pins[name]} until `pgstack migrate up {name}`" if name in pins else ""
         print(f"{name}: {f'{len(its)} pending' if its else 'nothing pending'}{held}")
         for it in its:
-            print(f"  {it.revision}  {it.purpose}  ({'reversible' if it.reversible else 'can not be undone'})")
+            purpose = it.purpose if it.filled_in else "still to be filled in: `up` refuses it until then"
+            print(f"  {it.revision}  {purpose}  ({'reversible' if it.reversible else 'can not be undone'})")
 
 
 @migrate.command()

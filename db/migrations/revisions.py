@@ -39,6 +39,11 @@ class Revision:
     transactional: bool
     """False where the file leaves its transaction (autocommit_block): a failure may then leave something behind."""
 
+    @property
+    def filled_in(self) -> bool:
+        """Whether its header says more than the template did; what is not is never applied."""
+        return self.purpose != UNFILLED
+
 
 def folder(app: str, home: Path = HOME) -> Path:
     """Where the migration files of `app` are."""
@@ -81,7 +86,7 @@ def reached(app: str, target: str = "head", *, home: Path = HOME) -> tuple[Revis
 def applicable(app: str, target: str = "head", *, home: Path = HOME) -> tuple[Revision, ...]:
     """What `reached` returns. Raises RevisionError also for a file whose header was never filled in."""
     files = reached(app, target, home=home)
-    unfilled = [file.path.name for file in files if file.purpose == UNFILLED]
+    unfilled = [file.path.name for file in files if not file.filled_in]
     if unfilled:
         raise RevisionError(
             f"{', '.join(unfilled)} ({app}): Purpose is still the template's: fill the file in, or remove it"

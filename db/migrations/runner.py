@@ -52,7 +52,7 @@ def current(app: str, url: str, *, ca_file: str | Path | None) -> str | None:
 
 def plan(app: str, url: str, *, ca_file: str | Path | None, target: str, home: Path) -> tuple[Revision, ...]:
     """See db.migrations.plan."""
-    files, wanted = revisions(app, home=home), applicable(app, target, home=home)
+    files, wanted = revisions(app, home=home), reached(app, target, home=home)
     with closing(connections.connect(DatabaseURL.parse(url), ca_file=ca_file)) as connection:
         history.compare(connection, app, files)
         at = history.current(connection, app)

@@ -110,7 +110,7 @@ def test_psql_of_a_host_without_one_leaves_no_password_in_the_container(
     (tmp_path / "docker").symlink_to(docker)
     bare = Stack(stack.name, stack.home, {**stack.env, "PATH": f"{tmp_path}:{Path(pulumi).parent}"})
     ask = "SELECT session_user, inet_client_addr() IS NOT NULL"
-    assert pgstack("psql", "maps", "--", "-XAtc", ask, of=bare).stdout.strip() == "maps_app_1|t"
+    assert pgstack("psql", "maps", "-XAtc", ask, of=bare).stdout.strip() == "maps_app_1|t"
     left = stack.execute("postgres", "sh", "-c", "cat /tmp/psql* 2>/dev/null; env")
     assert [it for it in passwords if it in left] == []
 
@@ -147,7 +147,7 @@ def test_a_new_revision_is_planned_and_makes_check_and_status_fail(stack: Stack,
     said = pgstack("migrate", "revision", "maps", "Add a slug", of=clone).stdout
     name = Path(said.partition(":")[0]).stem
     assert name.endswith("_add_a_slug")
-    assert f"{name}  why this change is needed" in pgstack("migrate", "plan", "maps", of=clone).stdout
+    assert f"{name}  still to be filled in: `up` refuses it" in pgstack("migrate", "plan", "maps", of=clone).stdout
     assert json.loads(pgstack("migrate", "check", "--json", of=clone, code=1).stdout)["maps"] == [f"{name} is pending"]
     assert f"maps: pending {name}" in pgstack("status", of=clone, code=1).stdout
 
