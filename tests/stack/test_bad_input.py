@@ -33,7 +33,7 @@ def fresh(started: Stack) -> Iterator[Stack]:
 
 BAD_SETTINGS = {
     "an unknown target": ({"target": "mars"}, ['pgstack:target is "mars": give docker (']),
-    "an unknown application": ({"apps": '["maps", "nope"]'}, ["pgstack:apps is", "of dovvybuddy, maps"]),
+    "an unknown application": ({"apps": '["maps", "nope"]'}, ["pgstack:apps is", "of bots, dovvybuddy, maps"]),
     "memory that is no size": ({"memory": "lots"}, ['pgstack:memory is "lots": give a size such as 512MB or 4GB']),
     "a misspelt key": ({"memroy": "4GB"}, ["pgstack:memroy is no setting: did you mean pgstack:memory?"]),
     "a port that is no number": ({"pooledPort": "abc"}, ['pgstack:pooledPort is "abc": give a port from 1 to 65535']),

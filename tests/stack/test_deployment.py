@@ -13,7 +13,7 @@ import pytest
 from tests.deployment import NewStack, Stack
 from tests.stack.repository import info
 
-APPS = ("dovvybuddy", "maps")
+APPS = ("bots", "dovvybuddy", "maps", "panamia")
 URLS = {f"{app}_{way}_url" for app in APPS for way in ("pooled", "readonly", "direct")}
 _ROLES = {"data", "identity", "repository", "socket", "postgres-files", "pooler-files", "backup-files"}
 _LASTING = {"data", "identity", "repository"}

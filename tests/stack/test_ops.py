@@ -57,7 +57,7 @@ def test_status_of_a_new_stack_is_healthy_and_says_what_runs(stack: Stack, pgsta
         f"{stack.prefix}-{it}" for it in ("postgres", "pooler", "backup")
     ]
     assert read["server"]["version"].startswith("16.")
-    assert [it["pending"] for it in read["apps"].values()] == [[], []]
+    assert [it["pending"] for it in read["apps"].values()] == [[]] * 4
     assert {it["type"] for it in read["backups"]["repository"]["backups"]} >= {"full"}
     assert {it["volume"] for it in read["backups"]["disks"]} == {"data", "backups"}
     shown = pgstack("status").stdout
@@ -172,6 +172,13 @@ def test_seed_writes_what_is_missing_and_then_nothing(stack: Stack, pgstack: Run
     assert "dovvybuddy: 0 rows" not in pgstack("seed", "dovvybuddy").stdout
     assert int(stack.admin_sql("SELECT count(*) FROM dovvybuddy.dive_sites", "dovvybuddy")) >= 5
     assert "dovvybuddy: 0 rows" in pgstack("seed", "dovvybuddy").stdout
+
+
+def test_the_load_set_says_how_far_it_is_and_comes_once(stack: Stack, pgstack: Run) -> None:
+    first = pgstack("seed", "maps", "--set", "load")
+    assert re.search(r"maps: seed set load wrote \d{6,} rows of users", first.stderr)
+    assert int(stack.admin_sql("SELECT count(*) FROM maps.users", "maps")) >= 100_000
+    assert pgstack("seed", "maps", "--set", "load").stdout == "maps: 0 rows written (load)\n"
 
 
 def test_a_backup_taken_now_is_listed(pgstack: Run) -> None:
