@@ -1,6 +1,7 @@
 """`pgstack` on a real stack: it shows what is, does what it says, and tells no secret."""
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
