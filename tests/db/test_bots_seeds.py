@@ -53,7 +53,7 @@ def test_base_and_demo_are_written_once(database: Prepared) -> None:
     def run() -> int:
         return seeds.seed("bots", database.owner_url, ["base", "demo"], environment="dev", report=silent)
 
-    assert run() > 100
+    assert run() > 90
     assert run() == 0
 
 
@@ -134,14 +134,16 @@ def test_a_bots_log_is_scrolled(us: Session) -> None:
 
 
 PLANS = {
-    "the newest bots": ("SELECT * FROM bots WHERE deleted_at IS NULL ORDER BY created_at DESC, id DESC LIMIT 20", "ix_bots_newest"),
+    "the newest bots": (
+        "SELECT * FROM bots WHERE deleted_at IS NULL ORDER BY created_at DESC, id DESC LIMIT 20", "ix_bots_newest"),
     "a bot by its slug": ("SELECT * FROM bots WHERE slug = 'bot-13' AND deleted_at IS NULL", "bots_slug_idx"),
     "a bot's newest runs": (
         "SELECT * FROM bot_runs WHERE bot_id = '{bot}' ORDER BY started_at DESC LIMIT 10", "ix_bot_runs_newest"),
     "the next due bot": (
         "SELECT * FROM bots WHERE is_active AND deleted_at IS NULL AND next_run_at <= now()"
         " ORDER BY next_run_at, id LIMIT 1 FOR UPDATE SKIP LOCKED", "ix_bots_due"),
-    "a bot's log": ("SELECT * FROM bot_logs WHERE bot_id = '{bot}' ORDER BY created_at DESC LIMIT 50", "bot_id_created_at"),
+    "a bot's log": (
+        "SELECT * FROM bot_logs WHERE bot_id = '{bot}' ORDER BY created_at DESC LIMIT 50", "bot_id_created_at"),
     "the audit trail": ("SELECT * FROM activity_logs ORDER BY created_at DESC, id DESC LIMIT 50", "created_at_id"),
     "what happened to a bot": (
         "SELECT * FROM activity_logs WHERE entity_type = 'bots' AND entity_id = '{bot}' ORDER BY created_at DESC",

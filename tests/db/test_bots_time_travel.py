@@ -197,7 +197,8 @@ def test_a_secret_has_no_past(source: Engine, database: Prepared) -> None:
         session.get_one(Credential, OURS.credential).secret = b"another" * 9
         session.commit()
         then = audit.as_of(Credential, before)
-        assert [tuple(row) for row in session.execute(select(then.name, then.secret))] == [("pelican", None)]
+        found = session.execute(select(then.name, then.secret)).one()
+        assert (found.name, found.secret) == ("pelican", None)
 
     with closing(database.admin()) as admin:
         assert (
@@ -216,7 +217,7 @@ def test_settings_and_organizations_have_a_past_too(source: Engine) -> None:
         setting, organization = audit.as_of(Setting, before), audit.as_of(Organization, before)
 
         both = select(setting.value, organization.name).join(organization, organization.id == setting.organization_id)
-        assert session.execute(both).all() == [("pelican", "The pelicans")]
+        assert session.execute(both).tuples().all() == [("pelican", "The pelicans")]
 
 
 def test_a_table_without_history_and_a_moment_without_zone_are_refused() -> None:

@@ -102,57 +102,76 @@ def _failing(function: Callable[..., None], holder: str, given: dict[str, Any]) 
 
 def _mutations(schema: str, whole: Catalogue) -> Iterator[tuple[str, sql.Composed]]:
     """What is dropped, and how."""
+    parts = (_of_tables, _of_columns, _of_what_tables_have, _of_routines, _of_partitions)
+    for name, statement, *names in itertools.chain.from_iterable(part(whole) for part in parts):
+        yield name, sql.SQL(statement).format(*map(sql.Identifier, names), schema=sql.Identifier(schema))
 
-    def drop(statement: str, *names: str) -> sql.Composed:
-        return sql.SQL(statement).format(sql.Identifier(schema), *map(sql.Identifier, names))
 
+_Mutation = tuple[str, ...]  # what is dropped, the statement, the names in it
+
+
+def _of_tables(whole: Catalogue) -> Iterator[_Mutation]:
     for table, storage in whole.storage.items():
-        yield table, drop("DROP TABLE {}.{} CASCADE", table)
+        yield table, "DROP TABLE {schema}.{} CASCADE", table
         if whole.row_security[table]:
-            yield table, drop("ALTER TABLE {}.{} DISABLE ROW LEVEL SECURITY", table)
+            yield table, "ALTER TABLE {schema}.{} DISABLE ROW LEVEL SECURITY", table
         if "forced" in storage:
-            yield table, drop("ALTER TABLE {}.{} NO FORCE ROW LEVEL SECURITY", table)
-    for kind, found in (("COLUMN", whole.columns), ("CONSTRAINT", whole.constraints)):
-        for name in found:
-            yield name, drop(f"ALTER TABLE {{}}.{{}} DROP {kind} {{}} CASCADE", *name.split("."))
+            yield table, "ALTER TABLE {schema}.{} NO FORCE ROW LEVEL SECURITY", table
+
+
+def _of_columns(whole: Catalogue) -> Iterator[_Mutation]:
     for name, text in whole.columns.items():
-        what = [] if text.partition(" ")[0].endswith("?") else ["NOT NULL"]
-        what += ["EXPRESSION"] if " generated " in text else ["DEFAULT"] if " = " in text else []
-        for part in what:
-            yield name, drop(f"ALTER TABLE {{}}.{{}} ALTER COLUMN {{}} DROP {part}", *name.split("."))
+        change = "ALTER TABLE {schema}.{} ALTER COLUMN {} DROP "
+        yield name, "ALTER TABLE {schema}.{} DROP COLUMN {} CASCADE", *name.split(".")
+        if not text.partition(" ")[0].endswith("?"):
+            yield name, f"{change} NOT NULL", *name.split(".")
+        if " generated " in text:
+            yield name, f"{change} EXPRESSION", *name.split(".")
+        elif " = " in text:
+            yield name, f"{change} DEFAULT", *name.split(".")
+
+
+def _of_what_tables_have(whole: Catalogue) -> Iterator[_Mutation]:
+    for name in whole.constraints:
+        yield name, "ALTER TABLE {schema}.{} DROP CONSTRAINT {} CASCADE", *name.split(".")
     for name in whole.indexes:
-        yield name, drop("DROP INDEX {}.{} CASCADE", name.split(".")[1])
+        yield name, "DROP INDEX {schema}.{} CASCADE", name.split(".")[1]
     for name in whole.triggers:
-        table, trigger = name.split(".")
-        yield name, drop(f"DROP TRIGGER {trigger} ON {{}}.{{}}", table)
+        yield name, "DROP TRIGGER {} ON {schema}.{}", *reversed(name.split("."))
     for name in whole.policies:
-        table, policy = name.split(".")
-        yield name, drop(f"DROP POLICY {policy} ON {{}}.{{}}", table)
+        yield name, "DROP POLICY {} ON {schema}.{}", *reversed(name.split("."))
+    for name in whole.privileges:
+        yield name, "REVOKE ALL ON {schema}.{} FROM {}", *name.split(".")
     for name in whole.enums:
         kind, value = name.split(".")
-        yield name, drop(f"ALTER TYPE {{}}.{{}} RENAME VALUE '{value}' TO 'another'", kind)
+        yield name, f"ALTER TYPE {{schema}}.{{}} RENAME VALUE '{value}' TO 'another'", kind
+
+
+def _of_routines(whole: Catalogue) -> Iterator[_Mutation]:
     for signature, text in whole.routines.items():
         name, _, arguments = signature.partition("(")
-        routine = f"ROUTINE {{}}.{{}}({arguments}"
-        yield signature, drop(f"DROP {routine} CASCADE", name)
+        routine = f"ROUTINE {{schema}}.{{}}({arguments}"
+        yield signature, f"DROP {routine} CASCADE", name
         if "search_path" in text:
-            yield signature, drop(f"ALTER {routine} RESET search_path", name)
+            yield signature, f"ALTER {routine} RESET search_path", name
         for role in text.rpartition("for ")[2].split():
-            yield signature, drop(f"REVOKE ALL ON {routine} FROM {role}", name)
-    for name in whole.privileges:
-        table, _, role = name.partition(".")
-        yield name, drop("REVOKE ALL ON {}.{} FROM {}", table, role)
+            yield signature, f"REVOKE ALL ON {routine} FROM {role}", name
+
+
+def _of_partitions(whole: Catalogue) -> Iterator[_Mutation]:
     for name in whole.partitions:
         table, _, month = name.partition("+")
         for statement in ("DROP TABLE %s", "ALTER TABLE %s NO FORCE ROW LEVEL SECURITY", "DROP POLICY owner ON %s"):
-            yield name, drop(_OF_A_PARTITION.format(schema=schema, table=table, month=month, statement=statement))
+            yield (
+                name,
+                f"""DO $$ BEGIN EXECUTE (SELECT format('{statement}', inhrelid::regclass) FROM pg_inherits
+                    WHERE inhparent = '{{schema}}.{table}'::regclass
+                    ORDER BY inhrelid::regclass::text OFFSET {month} LIMIT 1); END $$""",
+            )
 
 
-_OF_A_PARTITION = """DO $$ BEGIN EXECUTE (
-    SELECT format('{statement}', inhrelid::regclass) FROM pg_inherits WHERE inhparent = '{schema}.{table}'::regclass
-    ORDER BY inhrelid::regclass::text OFFSET {month} LIMIT 1); END $$"""
-_KINDS = ("columns", "constraints", "indexes", "triggers", "functions", "routines", "policies", "enums", "privileges")
-_KINDS += ("row_security", "storage", "partitions")
+_KINDS: tuple[str, ...] = ("columns", "constraints", "indexes", "triggers", "functions", "routines", "policies")
+_KINDS += ("enums", "privileges", "row_security", "storage", "partitions")
 
 
 def _gone(whole: Catalogue, left: Catalogue) -> set[str]:
