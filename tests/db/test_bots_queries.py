@@ -6,10 +6,12 @@ import datetime
 import os
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 
 import pytest
-from sqlalchemy import Engine, func, inspect, select, update
+import tenacity
+from sqlalchemy import Engine, func, inspect, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -233,6 +235,30 @@ def test_a_session_is_found_by_its_token_until_it_is_closed_or_expires(nobody: S
     assert accounts.find_session(nobody, "secret") is None
 
 
+LEFT = {
+    "left": update(OrganizationMember).values(deleted_at=func.now()),
+    "suspended": update(OrganizationMember).values(status=enums.MemberStatus.SUSPENDED),
+    "invited": update(OrganizationMember).values(status=enums.MemberStatus.INVITED),
+    "closed": update(Organization).values(deleted_at=func.now()),
+}
+
+
+@pytest.mark.parametrize("how", LEFT)
+@pytest.mark.requirement("bots.P0.schema.sessions", "bots.P2.row-level-security")
+def test_a_session_leads_into_no_organization_that_its_user_is_out_of(nobody: Session, how: str) -> None:
+    accounts.open_session(
+        nobody, user_id=OURS.user, token="secret", expires_at=TOMORROW, organization_id=OURS.organization
+    )
+    with tenant(nobody, OURS.organization):
+        nobody.execute(LEFT[how])
+
+    found = accounts.find_session(nobody, "secret")
+
+    assert found is not None
+    assert (found.user_id, found.organization_id) == (OURS.user, None)
+    assert len(accounts.organizations_of(nobody, OURS.user)) == (1 if how == "invited" else 0)
+
+
 @pytest.mark.requirement("bots.P0.schema.api-keys")
 def test_a_key_opens_its_organization_until_it_is_revoked(nobody: Session) -> None:
     with tenant(nobody, OURS.organization, OURS.user):
@@ -289,6 +315,33 @@ def test_keys_are_rotated_a_part_at_a_time_until_none_is_left(us: Session) -> No
 
     assert counts == [3, 1, 0]
     assert credentials.read_secret(us, Keyring({"new": new}), "a") == "a"
+
+
+@pytest.mark.requirement("bots.security.encryption-at-rest")
+def test_a_rotation_does_not_undo_a_secret_that_is_replaced_meanwhile(source: Engine) -> None:
+    old, new = os.urandom(32), os.urandom(32)
+    ring, both = Keyring({"old": old}), Keyring({"new": new, "old": old})
+
+    def rotate() -> int:
+        with Session(source) as session, tenant(session, THEIRS.organization):
+            rotated = credentials.rotate_secrets(session, both)
+            session.commit()
+            return rotated
+
+    with Session(source) as session, tenant(session, THEIRS.organization, THEIRS.user):
+        credentials.replace_secret(session, ring, session.get_one(Credential, THEIRS.credential), "first")
+        session.commit()
+    with ThreadPoolExecutor(1) as pool, Session(source) as session:
+        with tenant(session, THEIRS.organization, THEIRS.user):
+            credentials.replace_secret(session, ring, session.get_one(Credential, THEIRS.credential), "second")
+            rotation = pool.submit(rotate)
+            for attempt in tenacity.Retrying(wait=tenacity.wait_fixed(0.02), stop=tenacity.stop_after_delay(20)):
+                with attempt:
+                    assert session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+            session.commit()
+        assert rotation.result() == 1
+        with tenant(session, THEIRS.organization, THEIRS.user):
+            assert credentials.read_secret(session, both, "walrus") == "second"
 
 
 @pytest.mark.requirement("bots.P2.stored-procedures")

@@ -432,6 +432,13 @@ def test_a_function_that_talks_sees_only_ours(us: Connection) -> None:
     assert not [line for line in told if THEIRS.word in line]
 
 
+def test_the_planners_statistics_show_nothing_of_theirs(database: Prepared, us: Connection) -> None:
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute("ANALYZE bots.bots, bots.users")
+
+    assert us.execute("SELECT tablename, attname FROM pg_stats WHERE schemaname = 'bots'").fetchall() == []
+
+
 def test_the_policies_cannot_be_switched_off(us: Connection) -> None:
     us.execute("SET LOCAL row_security = off")
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="would be affected by row-level security"):
