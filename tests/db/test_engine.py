@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
+import tenacity
 from sqlalchemy import text
 
 from db.connections import connect
@@ -77,6 +78,26 @@ def test_the_pool_holds_no_more_than_its_limit(maps: Prepared) -> None:
 
     with source.connect(), source.connect(), pytest.raises(Exception, match="QueuePool limit of size 1 overflow 1"):
         source.connect()
+
+
+@pytest.mark.requirement("bots.metrics.idle-connections")
+def test_after_a_rush_of_thirty_no_more_than_ten_connections_stay_idle(maps: Prepared) -> None:
+    source = engine(maps.app_url, settings=PoolSettings())
+
+    def connected() -> int:
+        [(count,)] = maps.rows(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = %s",
+            maps.access.application.name,
+        )
+        return int(count)
+
+    with contextlib.ExitStack() as rush:
+        for _ in range(30):
+            rush.enter_context(source.connect())
+        assert connected() == 30
+    for attempt in tenacity.Retrying(stop=tenacity.stop_after_delay(10), wait=tenacity.wait_fixed(0.05)):
+        with attempt:
+            assert connected() == 10  # of the twenty that may be idle
 
 
 def test_a_connection_that_the_server_ended_is_replaced_unseen(maps: Prepared) -> None:
