@@ -158,7 +158,7 @@ def test_every_table_is_tried() -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-@pytest.mark.requirement("bots.security.parameterized", "bots.stories.parameterized")
+@pytest.mark.requirement("bots.security.parameterized", "bots.stories.parameterized", "bots.problem.injection")
 def test_a_text_is_a_value_and_never_a_part_of_a_statement(
     us: DatabaseSession, statements: list[str], text: str
 ) -> None:

@@ -158,7 +158,8 @@ PLANS = {
 
 
 @pytest.mark.parametrize("question", PLANS)
-@pytest.mark.requirement("bots.P0.indexes", "bots.performance.index-size")
+@pytest.mark.requirement("bots.P0.indexes", "bots.performance.index-size", "bots.goals.performance",
+                         "bots.performance.query-latency", "bots.success.query-latency")  # fmt: skip
 def test_common_questions_are_answered_by_an_index_under_row_level_security(loaded: Prepared, question: str) -> None:
     query, index = PLANS[question]
     with acting(loaded.app_url, None) as app:
