@@ -104,7 +104,13 @@ def statements(us: DatabaseSession) -> list[str]:
     return sent
 
 
-@pytest.mark.parametrize("model", ROWS, ids=lambda it: it.__tablename__)
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(it, id=it.__tablename__, marks=pytest.mark.requirement(f"bots.tables.{it.__tablename__}"))
+        for it in ROWS
+    ],
+)
 @pytest.mark.requirement("bots.P0.crud", "bots.P0.schema-definitions")
 def test_the_application_makes_reads_changes_and_deletes_a_row(us: DatabaseSession, model: type[Base]) -> None:
     values, change = ROWS[model]
