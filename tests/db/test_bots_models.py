@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -31,7 +32,9 @@ from db.apps.bots.models import (
     WorkflowRun,
 )
 from db.apps.bots.queries import accounts, bots, credentials, lists
+from db.bulk import copy_rows
 from db.encryption import Keyring
+from db.errors import BulkError
 from db.soft_delete import SoftDelete, soft_delete
 from db.tenancy import tenant
 from db.urls import DatabaseURL
@@ -161,6 +164,18 @@ def test_every_table_is_tried() -> None:
     tried = {model.__tablename__ for model in ROWS} | made_elsewhere
 
     assert {it.name for it in Base.metadata.sorted_tables if not it.name.endswith("_history")} == tried
+
+
+@pytest.mark.requirement("bots.P2.row-level-security", "bots.performance.batch-insert")
+def test_rows_in_bulk_are_the_organizations_own_or_none(us: DatabaseSession) -> None:
+    def row(number: int, owner: uuid.UUID) -> dict[str, object]:
+        return {"organization_id": owner, "name": "x", "slug": f"x-{number}", "config": documents.BotConfig()}
+
+    assert copy_rows(us, Bot, [row(number, OURS.organization) for number in range(50)]) == 50
+    assert set(us.scalars(select(Bot.created_by_id))) == {OURS.user}
+    with pytest.raises(BulkError, match="violates row-level security"):
+        copy_rows(us, Bot, [row(50, OURS.organization), row(51, THEIRS.organization)])
+    assert us.scalar(select(func.count()).select_from(Bot)) == 52
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, select
@@ -159,6 +160,14 @@ PLANS = {
 }  # fmt: skip
 
 
+def whole_reads(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The parts of a plan that read a table from end to end."""
+    if plan["Node Type"] == "Seq Scan":
+        yield plan
+    for part in plan.get("Plans", ()):
+        yield from whole_reads(part)
+
+
 @pytest.mark.parametrize("question", PLANS)
 @pytest.mark.requirement("bots.P0.indexes", "bots.performance.index-size", "bots.goals.performance")
 def test_common_questions_are_answered_by_an_index_under_row_level_security(loaded: Prepared, question: str) -> None:
@@ -169,7 +178,8 @@ def test_common_questions_are_answered_by_an_index_under_row_level_security(load
         [(plan,)] = app.execute(f"EXPLAIN (FORMAT JSON, ANALYZE) {text}").fetchall()
 
     assert index in json.dumps(plan)
-    assert "Seq Scan" not in json.dumps(plan)
+    # a partition that is empty yet may be read whole
+    assert sum(it["Actual Rows"] + it.get("Rows Removed by Filter", 0) for it in whole_reads(plan[0]["Plan"])) == 0
     assert plan[0]["Execution Time"] < 50
 
 
