@@ -40,6 +40,7 @@ CHANGE = {
     "users": "name = 'x'",
 }
 LONG_AGO = "'2001-01-01Z'"
+ACTIVITY = "INSERT INTO activity_logs (organization_id, action, entity_type{}) VALUES (%s, 'ran', 'bots'{})"
 
 
 @pytest.fixture(scope="module")
@@ -119,11 +120,24 @@ def test_a_log_is_never_changed(us: Connection, statement: str) -> None:
 
 
 @pytest.mark.requirement("bots.tables.activity_logs")
-def test_the_audit_trail_names_who_is_signed_in_and_takes_no_other_name(us: Connection) -> None:
-    insert = "INSERT INTO activity_logs (organization_id, action, entity_type{}) VALUES (%s, 'ran', 'bots'{})"
-    assert one(us, insert.format("", "") + " RETURNING actor_id", OURS.organization) == OURS.user
+def test_the_audit_trail_names_who_is_signed_in_and_when(us: Connection) -> None:
+    made = one(us, ACTIVITY.format("", "") + " RETURNING actor_id, created_at = now()", OURS.organization)
+
+    assert made == (OURS.user, True)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("actor_id", "NULL"),
+        ("created_at", "now() - interval '1 minute'"),
+        ("created_at", "now() + interval '1 minute'"),
+    ],
+)
+@pytest.mark.requirement("bots.tables.activity_logs")
+def test_the_audit_trail_takes_no_other_name_or_time(us: Connection, column: str, value: str) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="violates row-level security policy"):
-        us.execute(insert.format(", actor_id", ", NULL"), (OURS.organization,))
+        us.execute(ACTIVITY.format(f", {column}", f", {value}"), (OURS.organization,))
 
 
 @pytest.mark.requirement("bots.P1.audit-columns")

@@ -217,7 +217,7 @@ def test_settings_and_organizations_have_a_past_too(source: Engine) -> None:
         setting, organization = audit.as_of(Setting, before), audit.as_of(Organization, before)
 
         both = select(setting.value, organization.name).join(organization, organization.id == setting.organization_id)
-        assert session.execute(both).tuples().all() == [("pelican", "The pelicans")]
+        assert session.execute(both).all() == [("pelican", "The pelicans")]
 
 
 def test_a_table_without_history_and_a_moment_without_zone_are_refused() -> None:

@@ -117,9 +117,9 @@ def upgrade() -> None:
     for table in SHARED:
         op.execute(f"CREATE POLICY system ON bots.{table} FOR SELECT TO {READERS} USING (organization_id IS NULL)")
     op.execute(f"CREATE POLICY everyone ON bots.permissions FOR SELECT TO {READERS} USING (true)")
-    op.execute(  # nobody writes the audit trail in another's name
+    op.execute(  # nobody writes the audit trail in another's name, or for another time
         f"CREATE POLICY tenant ON bots.activity_logs TO {READERS} USING ({OWN})"
-        f" WITH CHECK ({OWN} AND actor_id IS NOT DISTINCT FROM {USER})"
+        f" WITH CHECK ({OWN} AND actor_id IS NOT DISTINCT FROM {USER} AND created_at = now())"
     )
     op.execute(
         f"CREATE POLICY tenant ON bots.organizations TO {READERS} USING (id = {ORGANIZATION})"
