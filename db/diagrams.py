@@ -56,7 +56,7 @@ def diagram(metadata: MetaData) -> list[str]:
 
 def _column(table: Table, column: Column[object]) -> str:
     full = column.type.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]
-    shown = _SHORT.get(full, full.lower()).replace(" ", "_").replace(",", "")
+    shown = _SHORT.get(full, full.lower().rpartition(".")[2]).replace(" ", "_").replace(",", "")  # Mermaid: no dot
     unique = any(
         isinstance(it, UniqueConstraint) and [each.name for each in it.columns] == [column.name]
         for it in table.constraints

@@ -99,7 +99,12 @@ class Settings(BaseModel):
     stack: Annotated[str, Field(pattern=_STACK_NAME)]
     target: Literal["docker"] = "docker"
     environment: Literal["dev", "preview", "staging", "production"] = "production"
-    apps: Annotated[tuple[str, ...], BeforeValidator(_decoded), Field(min_length=1)] = ("bots", "dovvybuddy", "maps", "panamia")
+    apps: Annotated[tuple[str, ...], BeforeValidator(_decoded), Field(min_length=1)] = (
+        "bots",
+        "dovvybuddy",
+        "maps",
+        "panamia",
+    )
     seeds: Annotated[tuple[str, ...], BeforeValidator(_decoded)] = ("base",)
     revisions: Annotated[Mapping[str, str], BeforeValidator(_decoded)] = Field(default_factory=dict)
     memory: Annotated[int, BeforeValidator(size), Field(ge=_SMALLEST_MEMORY)] = GIB

@@ -190,6 +190,12 @@ INDEXES = dict(
     ]
 )
 TOUCH = "BEGIN\n        NEW.updated_at := pg_catalog.clock_timestamp();\n        RETURN NEW;\n    END"
+FUNCTIONS = {"touch()": TOUCH}
+ROUTINES = {"touch()": "returns trigger, plpgsql, volatile, for panamia_app panamia_owner"}
+TRIGGERS = {
+    f"{table}.{table}_touch": f"BEFORE UPDATE ON panamia.{table} FOR EACH ROW EXECUTE FUNCTION panamia.touch()"
+    for table in GROUP_OF
+}
 PRIVILEGES = {
     "panamia_app": frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"}),
     "panamia_readonly": frozenset({"SELECT"}),

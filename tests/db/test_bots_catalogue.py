@@ -7,34 +7,45 @@ trigger, policy, function, enum value or grant fails the test that names it and 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from db import migrations
-from tests.db.bots_catalogue import QUERIES, expected, found
+from tests.db import catalogue
+from tests.db.catalogue import Catalogue, further
 from tests.db.conftest import Prepare, Prepared
 
-OBJECTS = {kind: expected(kind) for kind in QUERIES}
+
+def listed(kind: str) -> dict[str, str]:
+    """Name and definition of every object of `kind` that should be there."""
+    lines = (Path(__file__).parent / "catalogues" / "bots" / f"{kind}.txt").read_text().splitlines()
+    return {name: definition for name, _, definition in (line.partition(" = ") for line in lines)}
+
+
+TABLES, COLUMNS, INDEXES, CONSTRAINTS = listed("tables"), listed("columns"), listed("indexes"), listed("constraints")
+TRIGGERS, POLICIES, ENUMS, FUNCTIONS = listed("triggers"), listed("policies"), listed("enums"), listed("functions")
+GRANTS, PARTITIONS = listed("grants"), listed("partitions")
 # what the document lists of `bots`, line by line (139 to 191), as PostgreSQL says it
 DOCUMENT = {
-    "id": "uuid not null default gen_random_uuid()",
-    "organization_id": "uuid not null",
-    "created_by_id": "uuid not null",
-    "name": "text not null",
-    "description": "text",
-    "slug": "text not null",
-    "is_active": "boolean not null default true",
-    "schedule": "text",
-    "config": "jsonb not null",
-    "last_run_at": "timestamp with time zone",
-    "next_run_at": "timestamp with time zone",
-    "created_at": "timestamp with time zone not null default now()",
-    "updated_at": "timestamp with time zone not null default now()",
-    "deleted_at": "timestamp with time zone",
+    "id": "uuid = gen_random_uuid()",
+    "organization_id": "uuid",
+    "created_by_id": "uuid",
+    "name": "text",
+    "description": "text?",
+    "slug": "text",
+    "is_active": "boolean = true",
+    "schedule": "text?",
+    "config": "jsonb",
+    "last_run_at": "timestamptz?",
+    "next_run_at": "timestamptz?",
+    "created_at": "timestamptz = now()",
+    "updated_at": "timestamptz = now()",
+    "deleted_at": "timestamptz?",
 }
-INDEXES = {
+DOCUMENTS_INDEXES = {
     "bots_org_id_idx": "(organization_id)",
-    "bots_slug_idx": "(organization_id, slug) WHERE (deleted_at IS NULL)",
+    "bots_slug_idx": "(organization_id, slug) WHERE (deleted_at IS NULL) UNIQUE",
     "bots_active_idx": "(is_active) WHERE (deleted_at IS NULL)",
     "bots_next_run_idx": "(next_run_at)",
 }
@@ -45,6 +56,11 @@ ENTITIES = (
 )  # fmt: skip
 
 
+def proof(name: str, requirement: str) -> object:
+    """A case that proves a requirement of its own."""
+    return pytest.param(name, marks=pytest.mark.requirement(requirement))
+
+
 @pytest.fixture(scope="module")
 def database(prepare: Prepare) -> Prepared:
     prepared = prepare("bots")
@@ -53,105 +69,120 @@ def database(prepare: Prepare) -> Prepared:
 
 
 @pytest.fixture(scope="module")
-def there(database: Prepared) -> dict[str, dict[str, str]]:
-    return {kind: found(database, kind) for kind in QUERIES}
+def there(database: Prepared) -> Catalogue:
+    return catalogue.read(database, "bots")
 
 
-@pytest.mark.parametrize("name", OBJECTS["tables"])
+@pytest.mark.parametrize("name", TABLES)
 @pytest.mark.requirement("bots.P0.schema-definitions", "bots.P2.row-level-security")
-def test_table(there: dict[str, dict[str, str]], name: str) -> None:
-    assert there["tables"].get(name) == OBJECTS["tables"][name]
+def test_the_table_is_stored_and_protected_as_listed(there: Catalogue, name: str) -> None:
+    assert there.storage.get(name) == TABLES[name]
 
 
-@pytest.mark.parametrize("name", OBJECTS["columns"])
+@pytest.mark.parametrize("name", COLUMNS)
 @pytest.mark.requirement("bots.P0.schema-definitions")
-def test_column(there: dict[str, dict[str, str]], name: str) -> None:
-    assert there["columns"].get(name) == OBJECTS["columns"][name]
+def test_the_column_has_its_type_nullability_and_default(there: Catalogue, name: str) -> None:
+    assert there.columns.get(name) == COLUMNS[name]
 
 
-@pytest.mark.parametrize("name", OBJECTS["indexes"])
+@pytest.mark.parametrize("name", INDEXES)
 @pytest.mark.requirement("bots.P0.indexes")
-def test_index(there: dict[str, dict[str, str]], name: str) -> None:
-    assert there["indexes"].get(name) == OBJECTS["indexes"][name]
+def test_the_index_is_the_lists_and_valid(there: Catalogue, name: str) -> None:
+    assert there.indexes.get(name) == INDEXES[name]
 
 
-@pytest.mark.parametrize("name", OBJECTS["constraints"])
-@pytest.mark.requirement("bots.P0.relationships", "bots.goals.data-integrity")
-def test_constraint(there: dict[str, dict[str, str]], name: str) -> None:
-    assert there["constraints"].get(name) == OBJECTS["constraints"][name]
+@pytest.mark.parametrize("name", CONSTRAINTS)
+@pytest.mark.requirement("bots.P0.relationships", "bots.goals.data-integrity", "bots.problem.integrity")
+def test_the_constraint_says_what_the_list_says(there: Catalogue, name: str) -> None:
+    assert there.constraints.get(name) == CONSTRAINTS[name]
 
 
-@pytest.mark.parametrize("name", OBJECTS["triggers"])
+@pytest.mark.parametrize("name", TRIGGERS)
 @pytest.mark.requirement("bots.P1.audit-columns")
-def test_trigger(there: dict[str, dict[str, str]], name: str) -> None:
-    assert there["triggers"].get(name) == OBJECTS["triggers"][name]
+def test_the_trigger_runs_when_the_list_says(there: Catalogue, name: str) -> None:
+    assert there.triggers.get(name) == TRIGGERS[name]
 
 
-@pytest.mark.parametrize("name", OBJECTS["policies"])
+@pytest.mark.parametrize("name", POLICIES)
 @pytest.mark.requirement("bots.P2.row-level-security")
-def test_policy(there: dict[str, dict[str, str]], name: str) -> None:
-    assert there["policies"].get(name) == OBJECTS["policies"][name]
+def test_the_policy_shows_whom_the_list_says_what_it_says(there: Catalogue, name: str) -> None:
+    assert there.policies.get(name) == POLICIES[name]
 
 
-@pytest.mark.parametrize("name", OBJECTS["enums"])
+@pytest.mark.parametrize("name", ENUMS)
 @pytest.mark.requirement("bots.P1.enums")
-def test_enum(there: dict[str, dict[str, str]], name: str) -> None:
-    assert there["enums"].get(name) == OBJECTS["enums"][name]
+def test_the_value_has_its_place_in_the_enum(there: Catalogue, name: str) -> None:
+    assert there.enums.get(name) == int(ENUMS[name])
 
 
-@pytest.mark.parametrize("name", OBJECTS["functions"])
+@pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.requirement("bots.P2.stored-procedures")
-def test_function(there: dict[str, dict[str, str]], name: str) -> None:
-    assert there["functions"].get(name) == OBJECTS["functions"][name]
+def test_the_function_has_the_rights_and_callers_that_the_list_gives_it(there: Catalogue, name: str) -> None:
+    assert there.routines.get(name) == FUNCTIONS[name]
 
 
-@pytest.mark.parametrize("name", OBJECTS["grants"])
+@pytest.mark.parametrize("name", GRANTS)
 @pytest.mark.requirement("bots.security.least-privilege")
-def test_grant(there: dict[str, dict[str, str]], name: str) -> None:
-    assert there["grants"].get(name) == OBJECTS["grants"][name]
+def test_the_group_has_these_privileges_on_the_table(there: Catalogue, name: str) -> None:
+    assert there.privileges.get(name) == frozenset(GRANTS[name].split("; "))
 
 
-@pytest.mark.parametrize("kind", QUERIES)
-def test_there_is_nothing_further(there: dict[str, dict[str, str]], kind: str) -> None:
-    assert sorted(there[kind].keys() - OBJECTS[kind].keys()) == []
+@pytest.mark.parametrize("name", PARTITIONS)
+@pytest.mark.requirement("bots.P2.partitioning")
+def test_the_month_has_a_partition_of_its_own_that_shows_nobody_its_rows(there: Catalogue, name: str) -> None:
+    assert there.partitions.get(name) == PARTITIONS[name]
 
 
-@pytest.mark.parametrize("name", ENTITIES)
-@pytest.mark.requirement("bots.P0.schema-definitions")
-def test_each_table_of_the_document_is_there(there: dict[str, dict[str, str]], name: str) -> None:
-    assert name in there["tables"]
+def test_there_is_nothing_further(there: Catalogue) -> None:
+    assert further(there.tables, TABLES) == []
+    assert further(there.columns, COLUMNS) == []
+    assert further(there.indexes, INDEXES) == []
+    assert further(there.constraints, CONSTRAINTS) == []
+    assert further(there.triggers, TRIGGERS) == []
+    assert further(there.policies, POLICIES) == []
+    assert further(there.enums, ENUMS) == []
+    assert further(there.routines, FUNCTIONS) == []
+    assert further(there.privileges, GRANTS) == []
+    assert further(there.partitions, PARTITIONS) == []
+    types = {f"type {name.partition('.')[0]}" for name in ENUMS}
+    assert further(there.others, types | {f"policy {name.partition('.')[2]}" for name in POLICIES}) == []
 
 
-@pytest.mark.parametrize("column", DOCUMENT)
-@pytest.mark.requirement("bots.P0.schema.bots")
-def test_column_of_bots_is_the_documents(there: dict[str, dict[str, str]], column: str) -> None:
-    assert there["columns"].get(f"bots.{column}") == DOCUMENT[column]
+@pytest.mark.parametrize("name", [proof(it, f"bots.tables.{it}") for it in ENTITIES])
+@pytest.mark.requirement("bots.P0.schema-definitions", "bots.goals.normalized")
+def test_each_table_of_the_document_is_there(there: Catalogue, name: str) -> None:
+    assert name in there.tables
 
 
-@pytest.mark.parametrize("index", INDEXES)
-@pytest.mark.requirement("bots.P0.schema.bots.indexes", "bots.P0.indexes")
-def test_index_of_bots_is_the_documents_corrected(there: dict[str, dict[str, str]], index: str) -> None:
-    assert there["indexes"].get(index, "").endswith(f" USING btree {INDEXES[index]}")
+@pytest.mark.parametrize("column", [proof(it, f"bots.columns.{it}") for it in DOCUMENT])
+def test_column_of_bots_is_the_documents(there: Catalogue, column: str) -> None:
+    assert there.columns.get(f"bots.{column}") == DOCUMENT[column]
 
 
-@pytest.mark.requirement("bots.P0.schema.bots")
+@pytest.mark.parametrize("index", [proof(it, f"bots.indexes.{it}") for it in DOCUMENTS_INDEXES])
+@pytest.mark.requirement("bots.P0.indexes")
+def test_index_of_bots_is_the_documents_corrected(there: Catalogue, index: str) -> None:
+    assert there.indexes.get(f"bots.{index}") == f"bots.bots USING btree {DOCUMENTS_INDEXES[index]}"
+
+
+@pytest.mark.requirement("bots.columns.organization_id", "bots.columns.created_by_id")
 def test_bots_refers_to_its_organization_which_takes_it_along_and_to_its_author(
-    there: dict[str, dict[str, str]],
+    there: Catalogue,
 ) -> None:
-    keys = there["constraints"]
+    keys = there.constraints
 
     assert keys["bots.fk_bots_organization_id"].endswith("REFERENCES bots.organizations(id) ON DELETE CASCADE")
     assert keys["bots.fk_bots_created_by_id_users"] == "FOREIGN KEY (created_by_id) REFERENCES bots.users(id)"
 
 
 @pytest.mark.requirement("bots.P2.row-level-security", "bots.P0.relationships")
-def test_every_key_between_rows_of_organizations_carries_the_organization(there: dict[str, dict[str, str]]) -> None:
+def test_every_key_between_rows_of_organizations_carries_the_organization(there: Catalogue) -> None:
     """Save those to what belongs to no organization: users, organizations themselves, permissions."""
     free = re.compile(r"REFERENCES bots\.(users|organizations|permissions)\(id\)")
     scoped = re.compile(r"FOREIGN KEY \((organization_id|scope_id|role_scope_id), \w+\)")
     loose = [
         name
-        for name, definition in there["constraints"].items()
+        for name, definition in there.constraints.items()
         if definition.startswith("FOREIGN KEY") and not scoped.match(definition) and not free.search(definition)
     ]
 
@@ -160,11 +191,11 @@ def test_every_key_between_rows_of_organizations_carries_the_organization(there:
 
 @pytest.mark.requirement("bots.P2.row-level-security")
 def test_every_function_with_the_owners_rights_sets_its_path_with_temporary_objects_last(
-    there: dict[str, dict[str, str]],
+    there: Catalogue,
 ) -> None:
     unsafe = [
         name
-        for name, definition in there["functions"].items()
+        for name, definition in there.routines.items()
         if "with the owner's rights" in definition and "search_path=pg_catalog, pg_temp" not in definition
     ]
 
@@ -172,11 +203,11 @@ def test_every_function_with_the_owners_rights_sets_its_path_with_temporary_obje
 
 
 @pytest.mark.requirement("bots.security.least-privilege")
-def test_no_function_is_everybodys(there: dict[str, dict[str, str]]) -> None:
-    assert [name for name, definition in there["functions"].items() if "PUBLIC" in definition] == []
+def test_no_function_is_everybodys(there: Catalogue) -> None:
+    assert [name for name, definition in there.routines.items() if "PUBLIC" in definition] == []
 
 
-@pytest.mark.requirement("bots.P0.indexes")
+@pytest.mark.requirement("bots.P0.indexes", "bots.problem.slow")
 def test_every_foreign_key_that_is_followed_has_an_index(database: Prepared) -> None:
     """Authors and editors excepted: those keys are looked up when a membership is erased, which is never."""
     without = database.rows(
@@ -190,7 +221,8 @@ def test_every_foreign_key_that_is_followed_has_an_index(database: Prepared) -> 
     assert without == []
 
 
-@pytest.mark.requirement("bots.P1.migration-rollback", "bots.P0.migrations", "bots.metrics.rollback-time")
+@pytest.mark.requirement("bots.P1.migration-rollback", "bots.P0.migrations", "bots.goals.migrations",
+                         "bots.metrics.rollback-time", "bots.success.rollback-time")  # fmt: skip
 def test_all_revisions_down_and_up_again_leave_the_same_schema_within_seconds(
     database: Prepared, prepare: Prepare
 ) -> None:
@@ -199,11 +231,11 @@ def test_all_revisions_down_and_up_again_leave_the_same_schema_within_seconds(
     files = [revision.revision for revision in reversed(migrations.revisions("bots"))]
     for target in (*files[1:], "base"):
         migrations.downgrade("bots", again.owner_url, target=target, report=lambda _: None)
-    left = {kind: found(again, kind) for kind in QUERIES}
-    assert not any(left.values())
+    assert not catalogue.read(again, "bots").tables
+    assert not catalogue.read(again, "bots").others
     [(seconds,)] = again.rows("SELECT extract(epoch FROM max(reverted) - min(reverted)) FROM"
                               " (SELECT reverted_at AS reverted FROM bots.migration_history) AS steps")  # fmt: skip
     assert seconds < 30
     migrations.upgrade("bots", again.owner_url, report=lambda _: None)
 
-    assert {kind: found(again, kind) for kind in QUERIES} == {kind: found(database, kind) for kind in QUERIES}
+    assert catalogue.read(again, "bots") == catalogue.read(database, "bots")

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import os
+import re
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -12,6 +16,7 @@ from contextlib import closing
 import psycopg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DataError
 
 from db import engine
 from db.apps.bots import maintenance
@@ -100,6 +105,33 @@ def test_a_bot_that_is_not_due_is_not_claimed(database: Prepared, change: str) -
         us.execute(f"UPDATE bots SET {change} WHERE id = %s", (bot,))
 
         assert us.execute("SELECT * FROM claim_due_bot('w')").fetchall() == []
+
+
+def test_a_deleted_organizations_bots_rest(fresh: Prepared) -> None:
+    with acting(fresh.app_url, OURS) as us:
+        add_bot(us, next_run_at="2001-01-01Z")
+        us.execute("UPDATE organizations SET deleted_at = now()")
+
+        assert us.execute("SELECT * FROM organizations_with_work()").fetchall() == []
+        assert us.execute("SELECT * FROM claim_due_bot('w')").fetchall() == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "INSERT INTO bots (organization_id, name, slug, schedule, next_run_at, config)"
+        " SELECT organization_id, 'x', 'x', '@daily', '2001-01-01Z', '{\"timezone\": \"Mars\"}' FROM bots LIMIT 1",
+        "UPDATE bots SET schedule = '@daily', next_run_at = '2001-01-01Z', config = '{\"timezone\": \"Mars\"}'",
+    ],
+)
+def test_a_time_zone_that_would_stop_every_claim_is_refused_when_the_bot_is_written(
+    database: Prepared, change: str
+) -> None:
+    with (
+        acting(database.app_url, OURS) as us,
+        pytest.raises(psycopg.errors.InvalidParameterValue, match='time zone "Mars" not recognized'),
+    ):
+        us.execute(change)
 
 
 def test_a_bot_without_schedule_runs_once_at_its_time(database: Prepared) -> None:
@@ -236,6 +268,14 @@ def test_callers_at_once_make_each_partition_once(fresh: Prepared) -> None:
         assert sum(pool.map(call, range(4))) == 6
 
 
+@pytest.mark.requirement("bots.P2.partitioning")
+def test_who_finds_all_partitions_made_waits_for_nobody(fresh: Prepared) -> None:
+    with psycopg.connect(fresh.app_url) as maker, psycopg.connect(fresh.app_url) as other:
+        maker.execute("SELECT make_partitions(4)")
+        other.execute("SET LOCAL lock_timeout = '1ms'")
+        assert one(other, "SELECT make_partitions(3)") == 0
+
+
 @pytest.mark.parametrize("ahead", [-1, 37, None])
 def test_partitions_are_made_for_0_to_36_months(database: Prepared, ahead: int | None) -> None:
     with psycopg.connect(database.app_url) as app, pytest.raises(psycopg.errors.InvalidParameterValue):
@@ -282,6 +322,39 @@ def test_retention_does_all_of_it(fresh: Prepared) -> None:
         maintenance.apply(connection, maintenance.Retention(bot_logs=datetime.timedelta(days=31)))
         assert connection.scalar(text("SELECT count(*) FROM sessions")) == 0
         assert connection.scalar(text("SELECT sum(partitions) FROM partition_horizon()")) == 8
+
+
+@pytest.mark.requirement("bots.P2.partitioning")
+def test_a_scheduler_makes_partitions_although_the_clean_up_fails(fresh: Prepared) -> None:
+    with closing(fresh.admin()) as admin:
+        [(name,)] = fresh.rows(
+            "SELECT max(inhrelid::regclass::text) FROM pg_inherits WHERE inhparent = 'bots.bot_logs'::regclass"
+        )
+        admin.execute(f"DROP TABLE {name}")
+    source = engine.unpooled(DatabaseURL.parse(fresh.owner_url))
+    told: list[str] = []
+
+    with pytest.raises(DataError, match="give a day at least"):
+        maintenance.maintain(source, maintenance.Retention(deleted=datetime.timedelta()), report=told.append)
+
+    assert told == ["bots: made 1 partitions"]
+    assert fresh.rows("SELECT to_regclass(%s) IS NOT NULL", name) == [(True,)]
+
+
+@pytest.mark.requirement("bots.P2.partitioning")
+def test_the_schedulers_command_needs_the_owners_url_and_says_what_it_did(fresh: Prepared) -> None:
+    def command(**given: str) -> subprocess.CompletedProcess[str]:
+        environment = {name: value for name, value in os.environ.items() if name != "POSTGRES_DIRECT_URL"} | given
+        command = [sys.executable, "-m", "db.apps.bots.maintenance"]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    assert "POSTGRES_DIRECT_URL is not set" in command().stderr
+    done = command(POSTGRES_DIRECT_URL=fresh.owner_url)
+    assert done.stderr == ""
+    assert re.fullmatch(
+        r"bots: made 0 partitions\nbots: activity_logs has partitions until (\S+), bot_logs has partitions until \1\n",
+        done.stdout,
+    )
 
 
 def test_a_partition_that_is_queried_by_time_is_the_only_one_read(database: Prepared) -> None:

@@ -6,10 +6,12 @@ import datetime
 import os
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 
 import pytest
-from sqlalchemy import Engine, func, inspect, select, update
+import tenacity
+from sqlalchemy import Engine, func, inspect, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -76,7 +78,7 @@ def new_bot(**values: object) -> Bot:
     return Bot(**{"name": "New", "slug": "new", "config": documents.BotConfig(), **values})
 
 
-@pytest.mark.requirement("bots.patterns.create-with-run", "bots.P0.transactions")
+@pytest.mark.requirement("bots.patterns.create-with-run", "bots.P0.transactions", "bots.stories.transactions")
 def test_a_bot_and_its_first_run_are_made_together(us: Session) -> None:
     bot, run = bots.create_bot_with_initial_run(us, new_bot(), BotRun(input={"page": 1}))
 
@@ -87,7 +89,7 @@ def test_a_bot_and_its_first_run_are_made_together(us: Session) -> None:
     assert run.bot is bot
 
 
-@pytest.mark.requirement("bots.patterns.create-with-run", "bots.P0.transactions")
+@pytest.mark.requirement("bots.patterns.create-with-run", "bots.P0.transactions", "bots.stories.transactions")
 def test_where_the_run_is_refused_there_is_no_bot_either(us: Session) -> None:
     with pytest.raises(IntegrityError, match="ck_bot_runs_attempt"):
         bots.create_bot_with_initial_run(us, new_bot(), BotRun(attempt=0))
@@ -95,7 +97,7 @@ def test_where_the_run_is_refused_there_is_no_bot_either(us: Session) -> None:
     assert us.scalar(select(func.count()).select_from(Bot)) == 2
 
 
-@pytest.mark.requirement("bots.patterns.get-with-runs")
+@pytest.mark.requirement("bots.patterns.get-with-runs", "bots.relations.created_by", "bots.layout.queries")
 def test_a_bot_comes_with_its_ten_newest_runs_and_its_author(us: Session) -> None:
     start = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     us.add_all(
@@ -140,14 +142,15 @@ def test_search_gives_bots_best_first(us: Session) -> None:
     assert bots.search_bots(us, "walrus") == []
 
 
-@pytest.mark.requirement("bots.P2.row-level-security", "bots.P0.crud")
+@pytest.mark.requirement("bots.P2.row-level-security", "bots.P0.crud", "bots.problem.patterns")
 @pytest.mark.parametrize("query", [bots.get_bot_with_runs, bots.soft_delete_bot])
 def test_without_a_tenant_a_query_is_an_error_and_not_emptiness(nobody: Session, query: object) -> None:
     with pytest.raises(TenancyError):
         query(nobody, OURS.bot)  # type: ignore[operator]
 
 
-@pytest.mark.requirement("bots.P1.json-columns", "bots.goals.type-safe-queries")
+@pytest.mark.requirement("bots.P1.json-columns", "bots.goals.type-safe-queries", "bots.columns.config",
+                         "bots.dependencies.validation")  # fmt: skip
 def test_a_config_is_a_model_whose_changes_are_written_and_whose_errors_are_named(us: Session) -> None:
     bot = us.get_one(Bot, OURS.bot)
     bot.config.viewport.width = 1920
@@ -182,7 +185,7 @@ def test_enums_are_read_as_members_and_sort_by_their_order(us: Session) -> None:
     assert us.scalars(select(Task).where(Task.priority > enums.TaskPriority.HIGH)).all() == [task]
 
 
-@pytest.mark.requirement("bots.P0.schema.users", "bots.P0.schema.organizations", "bots.P0.schema.organization-members")
+@pytest.mark.requirement("bots.tables.users", "bots.tables.organizations", "bots.tables.organization_members")
 def test_somebody_signs_up_founds_an_organization_and_works_in_it(nobody: Session) -> None:
     user = accounts.sign_up(nobody, email="Ann@example.com", name="Ann", password_hash="scrypt...")
     organization = accounts.found_organization(nobody, user_id=user, role_id=SYSTEM_ROLE, name="Ann's", slug="anns")
@@ -197,7 +200,7 @@ def test_somebody_signs_up_founds_an_organization_and_works_in_it(nobody: Sessio
     assert accounts.organizations_of(nobody, OURS.user)[0].id == OURS.organization
 
 
-@pytest.mark.requirement("bots.P0.schema.users")
+@pytest.mark.requirement("bots.tables.users")
 def test_a_password_is_checked_replaced_and_never_read(nobody: Session) -> None:
     found = accounts.find_sign_in(nobody, "PELICAN@example.com")
     assert found == accounts.SignIn(OURS.user, "hash pelican", enums.UserStatus.ACTIVE)
@@ -215,7 +218,7 @@ def test_a_password_is_checked_replaced_and_never_read(nobody: Session) -> None:
             _ = user.password_hash
 
 
-@pytest.mark.requirement("bots.P0.schema.sessions")
+@pytest.mark.requirement("bots.tables.sessions")
 def test_a_session_is_found_by_its_token_until_it_is_closed_or_expires(nobody: Session) -> None:
     accounts.open_session(
         nobody, user_id=OURS.user, token="secret", expires_at=TOMORROW, organization_id=OURS.organization,
@@ -233,7 +236,31 @@ def test_a_session_is_found_by_its_token_until_it_is_closed_or_expires(nobody: S
     assert accounts.find_session(nobody, "secret") is None
 
 
-@pytest.mark.requirement("bots.P0.schema.api-keys")
+LEFT = {
+    "left": update(OrganizationMember).values(deleted_at=func.now()),
+    "suspended": update(OrganizationMember).values(status=enums.MemberStatus.SUSPENDED),
+    "invited": update(OrganizationMember).values(status=enums.MemberStatus.INVITED),
+    "closed": update(Organization).values(deleted_at=func.now()),
+}
+
+
+@pytest.mark.parametrize("how", LEFT)
+@pytest.mark.requirement("bots.tables.sessions", "bots.P2.row-level-security")
+def test_a_session_leads_into_no_organization_that_its_user_is_out_of(nobody: Session, how: str) -> None:
+    accounts.open_session(
+        nobody, user_id=OURS.user, token="secret", expires_at=TOMORROW, organization_id=OURS.organization
+    )
+    with tenant(nobody, OURS.organization):
+        nobody.execute(LEFT[how])
+
+    found = accounts.find_session(nobody, "secret")
+
+    assert found is not None
+    assert (found.user_id, found.organization_id) == (OURS.user, None)
+    assert len(accounts.organizations_of(nobody, OURS.user)) == (1 if how == "invited" else 0)
+
+
+@pytest.mark.requirement("bots.tables.api_keys")
 def test_a_key_opens_its_organization_until_it_is_revoked(nobody: Session) -> None:
     with tenant(nobody, OURS.organization, OURS.user):
         key = accounts.add_api_key(nobody, name="CI", key="bots_live_123456", scopes=["bots:run"])
@@ -245,7 +272,7 @@ def test_a_key_opens_its_organization_until_it_is_revoked(nobody: Session) -> No
     assert accounts.find_api_key(nobody, "bots_live_123456") is None
 
 
-@pytest.mark.requirement("bots.P0.schema.credentials", "bots.security.encryption-at-rest")
+@pytest.mark.requirement("bots.tables.credentials", "bots.security.encryption-at-rest")
 def test_a_secret_is_stored_encrypted_and_read_back(us: Session, keyring: Keyring) -> None:
     made = credentials.add_credential(
         us, keyring, name="Shop", type=enums.CredentialType.PASSWORD, secret="hunter2 ü",
@@ -291,6 +318,33 @@ def test_keys_are_rotated_a_part_at_a_time_until_none_is_left(us: Session) -> No
     assert credentials.read_secret(us, Keyring({"new": new}), "a") == "a"
 
 
+@pytest.mark.requirement("bots.security.encryption-at-rest")
+def test_a_rotation_does_not_undo_a_secret_that_is_replaced_meanwhile(source: Engine) -> None:
+    old, new = os.urandom(32), os.urandom(32)
+    ring, both = Keyring({"old": old}), Keyring({"new": new, "old": old})
+
+    def rotate() -> int:
+        with Session(source) as session, tenant(session, THEIRS.organization):
+            rotated = credentials.rotate_secrets(session, both)
+            session.commit()
+            return rotated
+
+    with Session(source) as session, tenant(session, THEIRS.organization, THEIRS.user):
+        credentials.replace_secret(session, ring, session.get_one(Credential, THEIRS.credential), "first")
+        session.commit()
+    with ThreadPoolExecutor(1) as pool, Session(source) as session:
+        with tenant(session, THEIRS.organization, THEIRS.user):
+            credentials.replace_secret(session, ring, session.get_one(Credential, THEIRS.credential), "second")
+            rotation = pool.submit(rotate)
+            for attempt in tenacity.Retrying(wait=tenacity.wait_fixed(0.02), stop=tenacity.stop_after_delay(20)):
+                with attempt:
+                    assert session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+            session.commit()
+        assert rotation.result() == 1
+        with tenant(session, THEIRS.organization, THEIRS.user):
+            assert credentials.read_secret(session, both, "walrus") == "second"
+
+
 @pytest.mark.requirement("bots.P2.stored-procedures")
 def test_a_worker_goes_where_work_is_claims_holds_and_ends_it(nobody: Session) -> None:
     with tenant(nobody, OURS.organization):
@@ -319,6 +373,7 @@ def test_a_worker_goes_where_work_is_claims_holds_and_ends_it(nobody: Session) -
         work.claim_due_bot(nobody, "worker 1")
 
 
+@pytest.mark.requirement("bots.P0.relationships", "bots.relations.organization", "bots.relations.runs")
 def test_relations_load_both_ways(us: Session) -> None:
     bot = us.get_one(Bot, OURS.bot)
 

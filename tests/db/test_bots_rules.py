@@ -40,6 +40,7 @@ CHANGE = {
     "users": "name = 'x'",
 }
 LONG_AGO = "'2001-01-01Z'"
+ACTIVITY = "INSERT INTO activity_logs (organization_id, action, entity_type{}) VALUES (%s, 'ran', 'bots'{})"
 
 
 @pytest.fixture(scope="module")
@@ -112,18 +113,31 @@ def test_the_application_deletes_no_row_for_good(us: Connection, table: str) -> 
 
 
 @pytest.mark.parametrize("statement", ["UPDATE bot_logs SET message = 'x'", "UPDATE activity_logs SET action = 'ran'"])
-@pytest.mark.requirement("bots.P0.schema.activity-logs")
+@pytest.mark.requirement("bots.tables.activity_logs")
 def test_a_log_is_never_changed(us: Connection, statement: str) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         us.execute(statement)
 
 
-@pytest.mark.requirement("bots.P0.schema.activity-logs")
-def test_the_audit_trail_names_who_is_signed_in_and_takes_no_other_name(us: Connection) -> None:
-    insert = "INSERT INTO activity_logs (organization_id, action, entity_type{}) VALUES (%s, 'ran', 'bots'{})"
-    assert one(us, insert.format("", "") + " RETURNING actor_id", OURS.organization) == OURS.user
+@pytest.mark.requirement("bots.tables.activity_logs")
+def test_the_audit_trail_names_who_is_signed_in_and_when(us: Connection) -> None:
+    made = one(us, ACTIVITY.format("", "") + " RETURNING actor_id, created_at = now()", OURS.organization)
+
+    assert made == (OURS.user, True)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("actor_id", "NULL"),
+        ("created_at", "now() - interval '1 minute'"),
+        ("created_at", "now() + interval '1 minute'"),
+    ],
+)
+@pytest.mark.requirement("bots.tables.activity_logs")
+def test_the_audit_trail_takes_no_other_name_or_time(us: Connection, column: str, value: str) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="violates row-level security policy"):
-        us.execute(insert.format(", actor_id", ", NULL"), (OURS.organization,))
+        us.execute(ACTIVITY.format(f", {column}", f", {value}"), (OURS.organization,))
 
 
 @pytest.mark.requirement("bots.P1.audit-columns")
@@ -193,7 +207,7 @@ def test_a_run_keeps_its_id_and_organization(owner: Connection, table: str) -> N
         owner.execute(f"UPDATE {table} SET organization_id = gen_random_uuid()")
 
 
-@pytest.mark.requirement("bots.P0.schema.bots.slug-index", "bots.P1.soft-deletes")
+@pytest.mark.requirement("bots.indexes.bots_slug_idx", "bots.corrections.slug", "bots.P1.soft-deletes")
 def test_a_slug_is_unique_among_live_bots_and_free_again_after_deletion(us: Connection) -> None:
     us.execute("SAVEPOINT first")
     with pytest.raises(psycopg.errors.UniqueViolation, match="bots_slug_idx"):
@@ -207,7 +221,7 @@ def test_a_slug_is_unique_among_live_bots_and_free_again_after_deletion(us: Conn
         us.execute("UPDATE bots SET deleted_at = NULL WHERE id = %s", (OURS.bot,))
 
 
-@pytest.mark.requirement("bots.P0.schema.bots.active-index")
+@pytest.mark.requirement("bots.indexes.bots_active_idx", "bots.corrections.null")
 def test_equal_to_null_matches_no_row_so_the_documents_index_would_be_empty(us: Connection) -> None:
     counts = one(
         us,
@@ -217,7 +231,7 @@ def test_equal_to_null_matches_no_row_so_the_documents_index_would_be_empty(us: 
     assert counts == (0, 2)
 
 
-@pytest.mark.requirement("bots.P0.schema.settings")
+@pytest.mark.requirement("bots.tables.settings")
 def test_a_setting_is_one_an_organization_or_member_and_key(us: Connection) -> None:
     insert = "INSERT INTO settings (organization_id, user_id, key, value) VALUES (%s, %s, 'colour', '1')"
     us.execute(insert, (OURS.organization, OURS.user))
@@ -225,7 +239,7 @@ def test_a_setting_is_one_an_organization_or_member_and_key(us: Connection) -> N
         us.execute(insert, (OURS.organization, None))
 
 
-@pytest.mark.requirement("bots.P0.schema.roles")
+@pytest.mark.requirement("bots.tables.roles")
 def test_a_member_has_a_system_role_or_one_of_the_organizations_own(us: Connection) -> None:
     change = "UPDATE organization_members SET role_id = %s, role_is_system = %s WHERE id = %s"
     us.execute(change, (OURS.role, False, OURS.member))
@@ -234,7 +248,7 @@ def test_a_member_has_a_system_role_or_one_of_the_organizations_own(us: Connecti
         us.execute(change, (OURS.role, True, OURS.member))
 
 
-@pytest.mark.requirement("bots.P0.schema.roles")
+@pytest.mark.requirement("bots.tables.roles")
 def test_the_application_reads_system_roles_and_cannot_change_or_make_them(us: Connection) -> None:
     assert one(us, "SELECT name FROM roles WHERE id = %s", SYSTEM_ROLE) == "owner"
     assert us.execute("UPDATE roles SET name = 'mine' WHERE id = %s", (SYSTEM_ROLE,)).rowcount == 0
@@ -242,7 +256,7 @@ def test_the_application_reads_system_roles_and_cannot_change_or_make_them(us: C
         us.execute("INSERT INTO roles (name) VALUES ('for all')")
 
 
-@pytest.mark.requirement("bots.P0.schema.permissions")
+@pytest.mark.requirement("bots.tables.permissions")
 def test_the_application_cannot_invent_a_permission(us: Connection) -> None:
     assert one(us, "SELECT count(*) FROM permissions") == 1
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -322,7 +336,7 @@ def test_what_must_be_unique_is(owner: Connection, constraint: str, statement: s
         owner.execute(statement)
 
 
-@pytest.mark.requirement("bots.P0.schema.session-recordings")
+@pytest.mark.requirement("bots.tables.session_recordings")
 def test_a_recording_counts_its_events(us: Connection) -> None:
     counted = one(us, """UPDATE session_recordings SET events = '[{"type": 4}, {"type": 2}]' RETURNING event_count""")
 

@@ -82,7 +82,7 @@ MONDAY = datetime.datetime(2026, 6, 1, 10, 30, tzinfo=datetime.UTC)
         ("3/20 * * * *", "UTC", "2026-06-01 10:43"),
     ],
 )
-@pytest.mark.requirement("bots.P2.stored-procedures", "bots.P0.schema.bots.schedule")
+@pytest.mark.requirement("bots.P2.stored-procedures", "bots.columns.schedule")
 def test_the_next_run_is_when_cron_says(us: Connection, schedule: str, zone: str, expected: str) -> None:
     found = one(us, "SELECT next_cron(%s, %s, %s)", schedule, MONDAY, zone)
 
@@ -124,14 +124,14 @@ BAD += ("*/0 * * * *", "a * * * *", "1,,2 * * * *", "@often", "-1 * * * *", "1.5
 
 
 @pytest.mark.parametrize("schedule", BAD)
-@pytest.mark.requirement("bots.P0.schema.bots.schedule")
+@pytest.mark.requirement("bots.columns.schedule")
 def test_what_is_no_cron_expression_is_refused(us: Connection, schedule: str) -> None:
     assert one(us, "SELECT is_cron(%s)", schedule) is False
     with pytest.raises(psycopg.errors.InvalidParameterValue, match="is no cron expression of five fields"):
         add_bot(us, schedule=schedule)
 
 
-@pytest.mark.requirement("bots.P0.schema.bots.schedule")
+@pytest.mark.requirement("bots.columns.schedule")
 def test_next_run_at_follows_schedule_activity_and_deletion(us: Connection) -> None:
     bot = add_bot(us, schedule="0 0 1 1 *")
 
@@ -152,7 +152,7 @@ def test_next_run_at_follows_schedule_activity_and_deletion(us: Connection) -> N
     assert next_run("schedule = NULL") is None
 
 
-@pytest.mark.requirement("bots.P0.schema.bots.schedule")
+@pytest.mark.requirement("bots.columns.schedule")
 def test_an_inactive_bot_is_never_due(us: Connection) -> None:
     bot = add_bot(us, schedule="@daily", is_active=False, next_run_at="2001-01-01Z")
 

@@ -432,6 +432,13 @@ def test_a_function_that_talks_sees_only_ours(us: Connection) -> None:
     assert not [line for line in told if THEIRS.word in line]
 
 
+def test_the_planners_statistics_show_nothing_of_theirs(database: Prepared, us: Connection) -> None:
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute("ANALYZE bots.bots, bots.users")
+
+    assert us.execute("SELECT tablename, attname FROM pg_stats WHERE schemaname = 'bots'").fetchall() == []
+
+
 def test_the_policies_cannot_be_switched_off(us: Connection) -> None:
     us.execute("SET LOCAL row_security = off")
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="would be affected by row-level security"):
@@ -472,7 +479,7 @@ def test_the_historys_trigger_cannot_be_put_on_a_table_of_the_applications_own(u
         )
 
 
-@pytest.mark.requirement("bots.P0.schema.sessions")
+@pytest.mark.requirement("bots.tables.sessions")
 def test_before_an_organization_is_chosen_one_sees_oneself_and_ones_memberships(url: str) -> None:
     with acting(url, None) as somebody:
         somebody.execute("SELECT set_config('app.user_id', %s, true)", (str(OURS.user),))
@@ -495,7 +502,7 @@ def test_before_an_organization_is_chosen_one_sees_oneself_and_ones_memberships(
         ("find_api_key", b"\1" * 32, b""),
     ],
 )
-@pytest.mark.requirement("bots.P0.schema.sessions")
+@pytest.mark.requirement("bots.tables.sessions")
 def test_who_signs_in_is_found_by_exactly_what_they_know(
     database: Prepared, function: str, ours: object, wrong: object
 ) -> None:

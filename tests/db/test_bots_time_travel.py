@@ -197,7 +197,8 @@ def test_a_secret_has_no_past(source: Engine, database: Prepared) -> None:
         session.get_one(Credential, OURS.credential).secret = b"another" * 9
         session.commit()
         then = audit.as_of(Credential, before)
-        assert [tuple(row) for row in session.execute(select(then.name, then.secret))] == [("pelican", None)]
+        found = session.execute(select(then.name, then.secret)).one()
+        assert (found.name, found.secret) == ("pelican", None)
 
     with closing(database.admin()) as admin:
         assert (

@@ -247,6 +247,7 @@ def test_rows_that_are_there_already_can_be_left_out(route: str, model: type[Bas
     assert run(engine(route), work) == [2, 1, 0]
 
 
+@pytest.mark.requirement("bots.performance.batch-insert")
 def test_fifty_thousand_rows_arrive(library: Prepared, route: str) -> None:
     count = run(engine(route), lambda it: copy_rows(it, Note, ({"body": f"{n}", "rank": n} for n in range(50_000))))
 

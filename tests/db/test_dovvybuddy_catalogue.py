@@ -1,5 +1,7 @@
 """Every object of dovvybuddy's schema by name, against a list written from its document ("Backend Changes")."""
 
+from collections.abc import Iterable
+
 import pytest
 
 from db import migrations
@@ -85,7 +87,7 @@ PRIVILEGES = {
 }
 
 
-def marked(names: dict[str, str]) -> list[object]:
+def marked(names: Iterable[str]) -> list[object]:
     """Each name with the requirement of its table."""
     table = {name: name.partition(".")[0].replace("_", "-") for name in names}
     return [pytest.param(name, marks=pytest.mark.requirement(f"dovvybuddy.tables.{table[name]}")) for name in names]
@@ -96,6 +98,11 @@ def dovvybuddy(prepare: Prepare) -> Catalogue:
     prepared = prepare("dovvybuddy")
     migrations.upgrade("dovvybuddy", prepared.owner_url, report=lambda _: None)
     return catalogue.read(prepared, "dovvybuddy")
+
+
+@pytest.mark.parametrize("name", marked(TABLES))
+def test_the_table_is_there(dovvybuddy: Catalogue, name: str) -> None:
+    assert name in dovvybuddy.tables
 
 
 @pytest.mark.parametrize("name", marked(COLUMNS))

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
+import tenacity
 from sqlalchemy import text
 
 from db.connections import connect
@@ -46,6 +47,7 @@ def test_every_thread_gets_the_same_engine(maps: Prepared) -> None:
     assert id(engine(maps.readonly_url)) != id(engine(maps.app_url))
 
 
+@pytest.mark.requirement("bots.P0.pooling", "bots.client.url")
 def test_the_url_and_the_pool_come_from_the_environment(maps: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", maps.app_url)
     monkeypatch.setenv("DB_POOL_SIZE", "3")
@@ -72,6 +74,7 @@ def test_other_settings_for_the_same_url_are_refused(maps: Prepared) -> None:
     assert engine(maps.app_url) is engine(maps.app_url, settings=QUICK)
 
 
+@pytest.mark.requirement("bots.P0.pooling", "bots.risks.pool-exhaustion")
 def test_the_pool_holds_no_more_than_its_limit(maps: Prepared) -> None:
     source = engine(maps.app_url, settings=QUICK)
 
@@ -79,6 +82,27 @@ def test_the_pool_holds_no_more_than_its_limit(maps: Prepared) -> None:
         source.connect()
 
 
+@pytest.mark.requirement("bots.metrics.idle-connections", "bots.client.idle")
+def test_after_a_rush_of_thirty_no_more_than_ten_connections_stay_idle(maps: Prepared) -> None:
+    source = engine(maps.app_url, settings=PoolSettings())
+
+    def connected() -> int:
+        [(count,)] = maps.rows(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = %s",
+            maps.access.application.name,
+        )
+        return int(count)
+
+    with contextlib.ExitStack() as rush:
+        for _ in range(30):
+            rush.enter_context(source.connect())
+        assert connected() == 30
+    for attempt in tenacity.Retrying(stop=tenacity.stop_after_delay(10), wait=tenacity.wait_fixed(0.05)):
+        with attempt:
+            assert connected() == 10  # of the twenty that may be idle
+
+
+@pytest.mark.requirement("bots.reliability.reconnection")
 def test_a_connection_that_the_server_ended_is_replaced_unseen(maps: Prepared) -> None:
     source = engine(maps.app_url)
     with source.connect() as connection:
@@ -90,6 +114,7 @@ def test_a_connection_that_the_server_ended_is_replaced_unseen(maps: Prepared) -
         assert connection.scalar(text("SELECT pg_backend_pid()")) != first
 
 
+@pytest.mark.requirement("bots.client.prepare")
 def test_no_statement_is_prepared_unless_asked(maps: Prepared) -> None:
     for asked, expected in ((False, 0), (True, 1)):
         source = engine(maps.app_url, settings=PoolSettings(size=1, prepared_statements=asked))

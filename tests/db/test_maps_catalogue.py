@@ -1,6 +1,7 @@
 """Every object of maps' schema by name: maps-schema.md's two tables and what Better Auth 1.7 adds."""
 
 import re
+from collections.abc import Iterable
 
 import pytest
 
@@ -82,7 +83,7 @@ def requirement(name: str) -> pytest.MarkDecorator:
     return pytest.mark.requirement(own)
 
 
-def marked(names: dict[str, str]) -> list[object]:
+def marked(names: Iterable[str]) -> list[object]:
     return [pytest.param(name, marks=requirement(name)) for name in names]
 
 
@@ -91,6 +92,11 @@ def maps(prepare: Prepare) -> Catalogue:
     prepared = prepare("maps")
     migrations.upgrade("maps", prepared.owner_url, report=lambda _: None)
     return catalogue.read(prepared, "maps")
+
+
+@pytest.mark.parametrize("name", marked(TABLES))
+def test_the_table_is_there(maps: Catalogue, name: str) -> None:
+    assert name in maps.tables
 
 
 @pytest.mark.parametrize("name", marked(COLUMNS))

@@ -40,6 +40,7 @@ def app(route: str) -> Engine:
     return engine(route)
 
 
+@pytest.mark.requirement("bots.patterns.list-bots", "bots.layout.pagination")
 def test_a_page_has_its_rows_and_the_documents_four_numbers(app: Engine) -> None:
     with Session(app) as session:
         assert page(session, BY_ID, 3, 10) == Page(NOTES[20:], 3, 10, 25, 3)

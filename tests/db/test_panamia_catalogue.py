@@ -7,7 +7,7 @@ from tests.db import catalogue
 from tests.db.catalogue import Catalogue, further
 from tests.db.conftest import Prepare
 from tests.db.panamia_columns import COLUMNS, GROUP_OF, JSONB
-from tests.db.panamia_rules import CONSTRAINTS, INDEXES, PRIVILEGES, TOUCH
+from tests.db.panamia_rules import CONSTRAINTS, FUNCTIONS, INDEXES, PRIVILEGES, ROUTINES, TRIGGERS
 
 
 def ids(column: str) -> list[str]:
@@ -54,17 +54,21 @@ def test_the_index_is_the_lists_and_valid(panamia: Catalogue, name: str) -> None
     assert panamia.indexes.get(name) == INDEXES[name]
 
 
-@pytest.mark.parametrize("table", GROUP_OF)
+@pytest.mark.parametrize("name", TRIGGERS)
 @pytest.mark.requirement("panamia.timestamps.updated-at")
-def test_a_trigger_keeps_the_tables_updated_at(panamia: Catalogue, table: str) -> None:
-    found = panamia.triggers.get(f"{table}.{table}_touch")
-
-    assert found == f"BEFORE UPDATE ON panamia.{table} FOR EACH ROW EXECUTE FUNCTION panamia.touch()"
+def test_a_trigger_keeps_the_tables_updated_at(panamia: Catalogue, name: str) -> None:
+    assert panamia.triggers.get(name) == TRIGGERS[name]
 
 
+@pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.requirement("panamia.timestamps.updated-at")
-def test_the_function_of_the_triggers_takes_the_servers_clock(panamia: Catalogue) -> None:
-    assert panamia.functions.get("touch()") == TOUCH
+def test_the_function_of_the_triggers_takes_the_servers_clock(panamia: Catalogue, name: str) -> None:
+    assert panamia.functions.get(name) == FUNCTIONS[name]
+
+
+@pytest.mark.parametrize("name", ROUTINES)
+def test_the_function_has_nobody_elses_rights(panamia: Catalogue, name: str) -> None:
+    assert panamia.routines.get(name) == ROUTINES[name]
 
 
 @pytest.mark.parametrize("role", PRIVILEGES)
@@ -79,8 +83,8 @@ def test_there_is_nothing_further(panamia: Catalogue) -> None:
     assert further(panamia.columns, COLUMNS) == []
     assert further(panamia.constraints, CONSTRAINTS) == []
     assert further(panamia.indexes, INDEXES) == []
-    assert further(panamia.triggers, [f"{table}.{table}_touch" for table in GROUP_OF]) == []
-    assert further(panamia.functions, ["touch()"]) == []
+    assert further(panamia.triggers, TRIGGERS) == []
+    assert further(panamia.functions, FUNCTIONS) == []
     assert further(panamia.privileges, [f"{table}.{role}" for table in GROUP_OF for role in PRIVILEGES]) == []
     assert panamia.others == frozenset()
 

@@ -27,6 +27,7 @@ def app(route: str) -> Engine:
     return engine(route, settings=QUICK)
 
 
+@pytest.mark.requirement("bots.P1.query-logging", "bots.stories.monitoring")
 def test_slow_statements_are_logged_with_their_text_and_without_values(
     app: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -40,6 +41,7 @@ def test_slow_statements_are_logged_with_their_text_and_without_values(
     assert record.getMessage().endswith("ms, 1 rows: SELECT pg_sleep(0.06), %(value)s")
 
 
+@pytest.mark.requirement("bots.P1.query-logging", "bots.client.logger")
 def test_at_debug_every_statement_is_logged_and_still_no_value(app: Engine, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "db.queries")
     with Session(app) as session:
@@ -61,6 +63,7 @@ def test_a_threshold_of_0_logs_nothing_as_slow(route: str, caplog: pytest.LogCap
     assert [it for it in caplog.records if it.name == "db.queries"] == []
 
 
+@pytest.mark.requirement("bots.P2.metrics")
 def test_metrics_show_the_pool_and_what_it_did(app: Engine) -> None:
     with app.connect() as one, app.connect():
         one.execute(text("SELECT pg_sleep(0.06)"))
@@ -94,6 +97,7 @@ def test_a_nul_byte_is_a_named_error_that_says_where(library: Prepared, app: Eng
     assert library.rows("SELECT FROM maps.notes") == []
 
 
+@pytest.mark.requirement("bots.P2.read-replicas", "bots.scalability.replicas")
 def test_the_readonly_engine_writes_nothing_whatever_its_login_may_do(
     library: Prepared, route: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,57 +17,9 @@ from db.apps.petsitting.seeds.demo import LISTING
 from db.bootstrap import bootstrap
 from db.errors import MigrationError, TargetError, UnknownAppError
 from db.urls import DatabaseURL
-from tests.db import catalogue
-from tests.db.catalogue import Catalogue, columns, further
 from tests.db.conftest import Prepare, Prepared, access_for, guest
-from tests.db.panamia_columns import STAMPS
 
 DENIED = psycopg.errors.InsufficientPrivilege
-TABLES = ("listings", "bookings")
-COLUMNS = {
-    **columns(
-        "listings",
-        "id text",
-        "sitter_id text",
-        "title text",
-        "description text?",
-        "price_cents integer",
-        "is_active boolean = true",
-        *STAMPS,
-    ),
-    **columns(
-        "bookings",
-        "id text",
-        "owner_id text",
-        "sitter_id text",
-        "listing_id text",
-        "status text = 'requested'::text",
-        "starts_on date",
-        "ends_on date",
-        *STAMPS,
-    ),
-}
-TO_USERS = "REFERENCES panamia.users(id) ON DELETE CASCADE"
-CONSTRAINTS = {
-    "listings.pk_listings": "PRIMARY KEY (id)",
-    "listings.ck_listings_price_cents": "CHECK ((price_cents >= 0))",
-    "listings.fk_listings_sitter_id_users": f"FOREIGN KEY (sitter_id) {TO_USERS}",
-    "bookings.pk_bookings": "PRIMARY KEY (id)",
-    "bookings.ck_bookings_status": "CHECK ((status = ANY (ARRAY['requested'::text, 'confirmed'::text, 'declined'::text,"
-    " 'cancelled'::text, 'completed'::text])))",
-    "bookings.ck_bookings_not_oneself": "CHECK ((owner_id <> sitter_id))",
-    "bookings.ck_bookings_days": "CHECK ((ends_on >= starts_on))",
-    "bookings.fk_bookings_owner_id_users": f"FOREIGN KEY (owner_id) {TO_USERS}",
-    "bookings.fk_bookings_sitter_id_users": f"FOREIGN KEY (sitter_id) {TO_USERS}",
-    "bookings.fk_bookings_listing_id_listings": "FOREIGN KEY (listing_id) REFERENCES petsitting.listings(id)"
-    " ON DELETE CASCADE",
-}
-INDEXES = {
-    "listings.ix_listings_sitter_id_created_at_id": "petsitting.listings USING btree (sitter_id, created_at, id)",
-    "bookings.ix_bookings_owner_id_created_at_id": "petsitting.bookings USING btree (owner_id, created_at, id)",
-    "bookings.ix_bookings_sitter_id_created_at_id": "petsitting.bookings USING btree (sitter_id, created_at, id)",
-    "bookings.ix_bookings_listing_id_starts_on": "petsitting.bookings USING btree (listing_id, starts_on)",
-}
 NOW = datetime.datetime.now(datetime.UTC)
 
 
@@ -88,49 +40,12 @@ def petsitting(panamia: Prepared) -> Prepared:
     return prepared
 
 
-@pytest.fixture(scope="module")
-def schema(petsitting: Prepared) -> Catalogue:
-    return catalogue.read(petsitting, "petsitting")
-
-
 @pytest.fixture
 def session(petsitting: Prepared) -> Iterator[DatabaseSession]:
     """The guest's application; what it does is rolled back."""
     with DatabaseSession(engine.unpooled(DatabaseURL.parse(petsitting.app_url))) as opened:
         yield opened
         opened.rollback()
-
-
-class TestTheSchema:
-    pytestmark = pytest.mark.requirement("panamia.sidecar.schema")
-
-    @pytest.mark.parametrize("name", COLUMNS)
-    def test_the_column_has_its_type_nullability_and_default(self, schema: Catalogue, name: str) -> None:
-        assert schema.columns.get(name) == COLUMNS[name]
-
-    @pytest.mark.parametrize("name", CONSTRAINTS)
-    @pytest.mark.requirement("panamia.sidecar.foreign-keys")
-    def test_the_constraint_says_what_the_list_says(self, schema: Catalogue, name: str) -> None:
-        assert schema.constraints.get(name) == CONSTRAINTS[name]
-
-    @pytest.mark.parametrize("name", INDEXES)
-    def test_the_index_is_the_lists(self, schema: Catalogue, name: str) -> None:
-        assert schema.indexes.get(name) == INDEXES[name]
-
-    @pytest.mark.parametrize("table", TABLES)
-    def test_a_trigger_keeps_updated_at(self, schema: Catalogue, table: str) -> None:
-        assert schema.triggers.get(f"{table}.{table}_touch") == (
-            f"BEFORE UPDATE ON petsitting.{table} FOR EACH ROW EXECUTE FUNCTION petsitting.touch()"
-        )
-
-    def test_there_is_nothing_further(self, schema: Catalogue) -> None:
-        assert further(schema.tables, TABLES) == []
-        assert further(schema.columns, COLUMNS) == []
-        assert further(schema.constraints, CONSTRAINTS) == []
-        assert further(schema.indexes, INDEXES) == []
-        assert further(schema.triggers, [f"{table}.{table}_touch" for table in TABLES]) == []
-        assert further(schema.functions, ["touch()"]) == []
-        assert schema.others == frozenset()
 
 
 class TestWhatAGuestMayDo:

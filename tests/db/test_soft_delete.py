@@ -50,6 +50,7 @@ def test_a_deleted_row_stays_in_the_table_with_its_moment(library: Prepared) -> 
     assert library.rows("SELECT now() - max(deleted_at) < interval '1 minute' FROM maps.notes") == [(True,)]
 
 
+@pytest.mark.requirement("bots.P1.soft-deletes", "bots.layout.soft-delete")
 def test_every_kind_of_query_hides_it_unless_asked(session: Session) -> None:
     other = aliased(Note)
     queries = {

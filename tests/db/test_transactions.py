@@ -113,6 +113,7 @@ def test_what_work_returns_is_returned_and_what_it_wrote_is_committed(
     [RAISE.format(state) for state in ("40001", "40P01", "55P03", "57P01", "08006")]
     + ["SELECT pg_terminate_backend(pg_backend_pid())"],
 )
+@pytest.mark.requirement("bots.reliability.retry", "bots.layout.transactions")
 def test_a_transient_failure_runs_the_whole_unit_again(
     library: Prepared, route: str, runner: Runner, failure: str
 ) -> None:
@@ -151,6 +152,7 @@ def test_another_failure_is_raised_as_it_is_after_one_attempt(
 
 
 @BOTH
+@pytest.mark.requirement("bots.P0.transactions")
 def test_an_exception_of_the_work_itself_rolls_back(library: Prepared, route: str, runner: Runner) -> None:
     class Failing(Work):
         def __call__(self, session: Session) -> int:

@@ -48,6 +48,10 @@ BEGIN
     IF parent NOT IN ('bot_logs', 'activity_logs') THEN
         RAISE invalid_parameter_value USING MESSAGE = format('%s is not partitioned by month', parent);
     END IF;
+    -- the usual case waits for nobody; not to_regclass: it would remember its answer across the wait
+    IF EXISTS (SELECT FROM pg_class WHERE relname = partition AND relnamespace = 'bots'::regnamespace) THEN
+        RETURN false;
+    END IF;
     PERFORM pg_advisory_xact_lock(hashtext('bots.make_partition'));
     IF to_regclass(format('bots.%I', partition)) IS NOT NULL THEN
         RETURN false;

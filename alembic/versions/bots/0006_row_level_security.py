@@ -10,7 +10,8 @@ any is there, and writing fails. The sub-select makes the server read a setting 
 Not an organization's: `users` (one's own, and those of the organization's members), `sessions` (one's own), and
 `permissions` and system roles, which all read. With a user but no organization yet, one sees one's own memberships
 and their organizations, to choose from; inside an organization only that one. Who signs in has neither: three functions
-with the owner's rights answer for exactly one address, token or key, and for nothing that resembles it.
+with the owner's rights answer for exactly one address, token or key, and for nothing that resembles it. A session whose
+user has left the organization, or was suspended there, is still the user's and no longer the organization's.
 FORCE makes the owner subject to policies too, and no owner has BYPASSRLS here; so the owner has a policy of its own, to
 migrate, seed and retire. What runs with the owner's rights (SECURITY DEFINER) therefore has to filter by itself, and
 names pg_temp last in its search_path: else a caller's temporary type called "uuid" would run its checks as the owner.
@@ -88,7 +89,10 @@ $$""",
 CREATE FUNCTION bots.find_session(hash bytea)
 RETURNS TABLE (session_id uuid, user_id uuid, organization_id uuid, expires_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT s.id, s.user_id, s.organization_id, s.expires_at FROM bots.sessions s JOIN bots.users u ON u.id = s.user_id
+    SELECT s.id, s.user_id, o.id, s.expires_at FROM bots.sessions s JOIN bots.users u ON u.id = s.user_id
+    LEFT JOIN bots.organization_members m ON m.organization_id = s.organization_id AND m.user_id = s.user_id
+        AND m.deleted_at IS NULL AND m.status = 'active'
+    LEFT JOIN bots.organizations o ON o.id = m.organization_id AND o.deleted_at IS NULL
     WHERE s.token_hash = hash AND s.expires_at > now() AND u.deleted_at IS NULL AND u.status = 'active'
 $$""",
     "find_api_key(bytea)": """
@@ -113,9 +117,9 @@ def upgrade() -> None:
     for table in SHARED:
         op.execute(f"CREATE POLICY system ON bots.{table} FOR SELECT TO {READERS} USING (organization_id IS NULL)")
     op.execute(f"CREATE POLICY everyone ON bots.permissions FOR SELECT TO {READERS} USING (true)")
-    op.execute(  # nobody writes the audit trail in another's name
+    op.execute(  # nobody writes the audit trail in another's name, or for another time
         f"CREATE POLICY tenant ON bots.activity_logs TO {READERS} USING ({OWN})"
-        f" WITH CHECK ({OWN} AND actor_id IS NOT DISTINCT FROM {USER})"
+        f" WITH CHECK ({OWN} AND actor_id IS NOT DISTINCT FROM {USER} AND created_at = now())"
     )
     op.execute(
         f"CREATE POLICY tenant ON bots.organizations TO {READERS} USING (id = {ORGANIZATION})"
@@ -124,7 +128,7 @@ def upgrade() -> None:
     op.execute(
         f"CREATE POLICY choice ON bots.organizations FOR SELECT TO {READERS} USING ({ORGANIZATION} IS NULL AND"
         " EXISTS (SELECT FROM bots.organization_members m WHERE m.organization_id = organizations.id"
-        f" AND m.user_id = {USER} AND m.deleted_at IS NULL))"
+        f" AND m.user_id = {USER} AND m.deleted_at IS NULL AND m.status <> 'suspended'))"
     )
     op.execute(
         f"CREATE POLICY choice ON bots.organization_members FOR SELECT TO {READERS}"

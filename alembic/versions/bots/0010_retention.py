@@ -6,8 +6,9 @@ Reversible: Yes
 Rollback: alembic -n bots downgrade 0009_scheduling
 
 Only the owner may call these: they reach every organization. apply_retention() does all of it with the defaults here
-and is what a schedule calls once a day. Users and memberships are not erased by age, because rows name them as authors;
-an organization is, with all that is its own, and its history with it.
+and is what a schedule calls once a day; what locks writers out comes last in it, for a lock lasts until the end. Users
+and memberships are not erased by age, because rows name them as authors; an organization is, with all that is its own,
+and its history with it.
 """
 
 from alembic import op
@@ -97,12 +98,12 @@ DECLARE
     gone bigint;
     months integer;
 BEGIN
-    PERFORM bots.make_partitions();
-    CALL bots.retire_partitions('bot_logs', bot_logs, months);
-    CALL bots.retire_partitions('activity_logs', activity_logs, months);
     CALL bots.purge_sessions(gone);
     CALL bots.purge_deleted(deleted, gone);
     CALL bots.purge_history(history, gone);
+    PERFORM bots.make_partitions();
+    CALL bots.retire_partitions('bot_logs', bot_logs, months);
+    CALL bots.retire_partitions('activity_logs', activity_logs, months);
 END $$"""
 
 PROCEDURES = {

@@ -1,11 +1,22 @@
-"""What a schedule does once a day with the owner's login: make partitions ahead, retire and erase what is old."""
+"""What a schedule does once a day with the owner's login: make partitions ahead, retire and erase what is old.
+
+`python -m db.apps.bots.maintenance` does it through POSTGRES_DIRECT_URL: for a scheduler. Without it, log lines are
+refused once the months that a migration made have passed.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
+
+from db import engine
+from db.errors import URLError
+from db.migrations.session import URL_VARIABLE
+from db.urls import DatabaseURL
 
 
 @dataclass(frozen=True)
@@ -16,6 +27,17 @@ class Retention:
     history: timedelta = timedelta(days=730)
     bot_logs: timedelta = timedelta(days=183)
     activity_logs: timedelta = timedelta(days=730)
+
+
+def maintain(source: Engine, retention: Retention | None = None, *, report: Callable[[str], None] = print) -> None:
+    """All of it by the owner's login: partitions first and by themselves; no failing clean-up may stop the logs."""
+    with source.begin() as connection:
+        made = make_partitions(connection)
+        report(f"bots: made {made} partitions")
+    with source.begin() as connection:
+        apply(connection, retention)
+        until = covered_until(connection)
+    report("bots: " + ", ".join(f"{table} has partitions until {day}" for table, day in until.items()))
 
 
 def apply(connection: Connection, retention: Retention | None = None) -> None:
@@ -41,3 +63,10 @@ def covered_until(connection: Connection) -> dict[str, date | None]:
     """By partitioned table, the first day for which rows would be refused; alert where it is less than a month away."""
     rows = connection.execute(text("SELECT parent, covered_until FROM bots.partition_horizon()"))
     return {row.parent: row.covered_until for row in rows}
+
+
+if __name__ == "__main__":
+    given = os.environ.get(URL_VARIABLE)
+    if not given:
+        raise URLError(f"{URL_VARIABLE} is not set: give it the owner's direct URL")
+    maintain(engine.unpooled(DatabaseURL.parse(given)))

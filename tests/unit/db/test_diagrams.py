@@ -2,6 +2,7 @@
 
 import pytest
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table, Text
+from sqlalchemy.dialects.postgresql import ENUM
 
 from db import apps, diagrams
 
@@ -24,6 +25,7 @@ def test_a_diagram_shows_keys_nullability_and_relations() -> None:
         Column("id", Integer, primary_key=True),
         Column("author_id", ForeignKey("authors.id"), nullable=False),
         Column("editor_id", ForeignKey("authors.id")),
+        Column("mood", ENUM("dull", "fine", name="mood", schema="library")),
     )
     assert diagrams.diagram(metadata) == [
         "erDiagram",
@@ -35,6 +37,7 @@ def test_a_diagram_shows_keys_nullability_and_relations() -> None:
         "    integer id PK",
         "    integer author_id FK",
         '    integer editor_id FK "null"',
+        '    mood mood "null"',
         "  }",
         '  authors |o--o{ books : "editor_id"',
         '  authors ||--o{ books : "author_id"',

@@ -34,6 +34,7 @@ def test_a_memoryview_is_as_good_as_bytes() -> None:
     assert RING.decrypt(memoryview(RING.encrypt(b"x", HERE)), HERE) == b"x"  # type: ignore[arg-type]
 
 
+@pytest.mark.requirement("bots.security.encryption-at-rest")
 def test_a_token_is_no_good_in_another_row() -> None:
     with pytest.raises(
         DecryptionError, match=f"the value of {THERE.replace('|', '.')} was changed, comes from another"

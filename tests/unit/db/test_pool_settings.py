@@ -6,11 +6,12 @@ from db.errors import SettingsError
 from db.settings import PoolSettings
 
 
+@pytest.mark.requirement("bots.performance.pool", "bots.client.max", "bots.client.connect-timeout")
 def test_without_variables_the_pool_keeps_10_and_opens_at_most_50() -> None:
     settings = PoolSettings.load({})
 
     assert settings == PoolSettings()
-    assert (settings.size, settings.limit) == (10, 50)
+    assert (settings.size, settings.limit, settings.connect_timeout) == (10, 50, 10)
 
 
 def test_every_variable_is_read() -> None:

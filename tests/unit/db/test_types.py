@@ -16,6 +16,10 @@ from sqlalchemy import Engine, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
+from db.apps.bots.documents import BotConfig
+from db.apps.bots.enums import RunStatus
+from db.apps.bots.models import Bot, BotRun
+from db.apps.bots.queries import lists
 from db.bulk import copy_rows
 from db.pagination import Page, Slice, keyset, keyset_async, page
 from db.transactions import run, run_async
@@ -28,6 +32,10 @@ def right(session: Session, engine: Engine) -> None:
     assert_type(books.data[0].pages, int)
     assert_type(keyset(session, select(Book.title), order=(Book.id,)), Slice[str])
     assert_type(run(engine, lambda it: it.get(Book, 1)), Book | None)
+    bots = lists.list_bots(session)
+    assert_type(bots, Page[Bot])
+    assert_type(bots.data[0].config, BotConfig)
+    assert_type(bots.data[0].runs[0].status, RunStatus)
     details = books.data[0].details
     assert_type(details, Details | None)
     if details is not None:
@@ -57,6 +65,10 @@ WRONG = {
     "a page of two columns": ("page(session, select(Book.id, Book.title))", "arg-type"),
     "a size that is no number": ('page(session, select(Book), size="20")', "arg-type"),
     "work that takes no session": ("run(engine, lambda: 1)", "misc|arg-type"),
+    "a bot's column that is not there": ("select(Bot.titel)", "attr-defined"),
+    "a run's status that is no status": ('BotRun().status = "sleeping"', "assignment"),
+    "a field of a bot's config that is not there": ("Bot().config.timezon", "attr-defined"),
+    "a bot that may have no name": ("Bot().name = None", "assignment"),
     "rows of what is no model": ("copy_rows(session, dict, rows)", "type-var|arg-type"),
 }
 
@@ -79,12 +91,14 @@ def complaints(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
 FIRST = PROGRAM.lstrip("\n").count("\n") + 1
 
 
+@pytest.mark.requirement("bots.P0.query-builders", "bots.types.rows", "bots.goals.type-safe-queries")
 def test_a_right_program_is_accepted_with_exact_types(complaints: dict[int, str]) -> None:
     assert {line: text for line, text in complaints.items() if line < FIRST} == {}
     assert complaints
 
 
 @pytest.mark.parametrize("name", WRONG)
+@pytest.mark.requirement("bots.metrics.type-errors", "bots.stories.type-safe", "bots.success.type-errors")
 def test_a_mistake_is_a_type_error(complaints: dict[int, str], name: str) -> None:
     position = list(WRONG).index(name)
 

@@ -147,6 +147,7 @@ def test_the_ca_is_given_beside_the_url() -> None:
     assert "sslrootcert" not in url.conninfo()
 
 
+@pytest.mark.requirement("bots.providers.url")
 def test_sqlalchemy_gets_psycopg_as_its_driver() -> None:
     made = DatabaseURL.parse("postgres://u:p%40w@h:1/d?sslmode=require").sqlalchemy()
 

@@ -132,7 +132,10 @@ def open_session(
 
 
 def find_session(session: DatabaseSession, token: str) -> SignedIn | None:
-    """The session that `token` opens, unless it has expired or its user is suspended or deleted."""
+    """The session that `token` opens, unless it has expired or its user is suspended or deleted.
+
+    Its organization is None once the user's membership there is over or suspended, or the organization is deleted.
+    """
     found = _columns(func.bots.find_session(hashed(token)), "session_id", "user_id", "organization_id", "expires_at")
     row = session.execute(select(found)).first()
     return None if row is None else SignedIn(*row)

@@ -66,12 +66,14 @@ def replace_secret(session: Session, keyring: Keyring, credential: Credential, s
 def rotate_secrets(session: Session, keyring: Keyring, *, most: int = 1000) -> int:
     """Encrypt the organization's secrets anew, deleted ones too, that another than the current key has; how many.
 
-    Call it until it returns 0: it does at most `most` at a time, so that no transaction is long.
+    Call it until it returns 0: it does at most `most` at a time, so that no transaction is long. It waits for whoever
+    is replacing one of them, whose new secret it would otherwise undo.
     """
     rows = session.scalars(
         select(Credential)
         .options(undefer(Credential.secret))
         .order_by(Credential.updated_at, Credential.id)
+        .with_for_update()
         .execution_options(include_deleted=True, yield_per=100)
     )
     rotated = 0

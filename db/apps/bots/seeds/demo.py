@@ -33,6 +33,7 @@ from db.apps.bots.seeds.base import role
 from db.seeds.rows import Rows, key
 
 BEGAN = datetime(2026, 1, 5, 8, tzinfo=UTC)
+_BROKEN = 2  # the day on which the runs fail
 
 
 def _id(*parts: str) -> UUID:
@@ -137,10 +138,10 @@ ROWS = (
                 "id": _id("runs", slug, f"{day}"),
                 "organization_id": ACME,
                 "bot_id": _id("bots", slug),
-                "status": RunStatus.FAILED if day == 2 else RunStatus.SUCCEEDED,
+                "status": RunStatus.FAILED if day == _BROKEN else RunStatus.SUCCEEDED,
                 "trigger": RunTrigger.SCHEDULE,
-                "output": None if day == 2 else {"rows": 10 * day + len(slug)},
-                "error_message": "the page did not load within 300 s" if day == 2 else None,
+                "output": None if day == _BROKEN else {"rows": 10 * day + len(slug)},
+                "error_message": "the page did not load within 300 s" if day == _BROKEN else None,
                 "started_at": BEGAN + timedelta(days=day),
                 "finished_at": BEGAN + timedelta(days=day, seconds=90),
             }

@@ -30,6 +30,7 @@ from db.seeds.rows import key
 ORGANIZATIONS, USERS, BOTS, RUNS = 10, 1_000, 100_000, 200_000
 WORKFLOWS, EACH = 1_000, 100_000
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+_HURRIED = 3  # the organization whose tasks have high priority
 _WORDS = ("price", "invoice", "stock", "review", "ticket", "news", "flight", "hotel", "weather", "order", "account")
 _VERBS = ("watch", "fetch", "compare", "check", "export", "archive", "count")
 _CONFIG = BotConfig(start_url="https://example.com", steps=[Step(action="open", target="https://example.com")])
@@ -147,7 +148,7 @@ def _task(number: int) -> dict[str, Any]:
         "bot_id": _id("bots", number),
         "assignee_id": _USER[number % USERS],
         "title": f"Look at {_words(number)} {number}",
-        "priority": TaskPriority.HIGH if number % 10 == 3 else TaskPriority.NORMAL,
+        "priority": TaskPriority.HIGH if number % 10 == _HURRIED else TaskPriority.NORMAL,
         **_authored(number),
     }
 
