@@ -35,7 +35,7 @@ python:
 figures: tools ## measure README's figures on this machine; COLD=1 also builds everything from nothing
 	@.venv/bin/python -m tests.figures $(if $(COLD),--cold)
 
-docs: python ## write what is generated: docs/schemas, docs/requirements.md, drizzle
+docs: python ## write what is generated: docs/schemas, docs/drizzle, docs/requirements.md
 	@.venv/bin/python -m db.diagrams && .venv/bin/python -m db.drizzle && .venv/bin/python -m tests.requirements
 
 lock: python ## pin requirements.in again, with every hash, into requirements.txt

@@ -160,7 +160,7 @@ class DocumentType(TypeDecorator[D]):
             return None
         data = self.fitting(value).model_dump(mode="json", warnings=False)
         self._validated(data)  # a list that was appended to, or a model_construct, was never checked
-        for path, problem in _problems(data, ()):
+        for path, problem in unstorable(data, ()):
             raise self._error(f"field {'.'.join(path)}: {problem}")
         return {_VERSION: self.model.document_version, **data}
 
@@ -294,8 +294,8 @@ def _adopt_items(node: _Containers) -> None:
             dict.__setitem__(node, key, _adopted(item, node))
 
 
-def _problems(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What JSON can say and PostgreSQL cannot store."""
+def unstorable(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What Python's JSON can say and PostgreSQL cannot store, with the keys that lead there."""
     if isinstance(value, str):
         if "\0" in value:
             yield path, "a text cannot hold a NUL byte"
@@ -305,11 +305,11 @@ def _problems(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ..
         yield path, "JSON knows finite numbers only"
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _problems(key, (*path, "(a key)"))
-            yield from _problems(item, (*path, key))
+            yield from unstorable(key, (*path, "(a key)"))
+            yield from unstorable(item, (*path, key))
     elif isinstance(value, list):
         for position, item in enumerate(value):
-            yield from _problems(item, (*path, str(position)))
+            yield from unstorable(item, (*path, str(position)))
 
 
 def _check(model: type[Document]) -> None:

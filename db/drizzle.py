@@ -1,4 +1,4 @@
-"""Drizzle definitions of the applications' tables: `python -m db.drizzle` writes drizzle/<app>.ts, for TypeScript.
+"""Drizzle definitions of the applications' tables: `python -m db.drizzle` writes docs/drizzle/<app>.ts.
 
 Made from the models, which the tests hold equal to the migrations. Everything stands in a `pgSchema`, as in the
 database. Migrations stay Alembic's: `drizzle-kit push` drops what its files do not have, schemas included.
@@ -20,7 +20,7 @@ from sqlalchemy.dialects import postgresql
 from db import apps
 from db.migrations.revisions import HOME
 
-FOLDER = HOME / "drizzle"
+FOLDER = HOME / "docs/drizzle"
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 _SIMPLE: tuple[tuple[type[sa.types.TypeEngine[Any]], str, str], ...] = (
     (postgresql.JSONB, "jsonb", ""),
@@ -36,7 +36,7 @@ _SIMPLE: tuple[tuple[type[sa.types.TypeEngine[Any]], str, str], ...] = (
 
 
 def definitions(app: str) -> str:
-    """The text of drizzle/<app>.ts. Raises UnknownAppError."""
+    """The text of docs/drizzle/<app>.ts. Raises UnknownAppError."""
     apps.folder(app)
     metadata = importlib.import_module(f"db.apps.{app}.models").Base.metadata
     return _Writer(app, metadata).text()
@@ -50,10 +50,10 @@ def main() -> None:
         if not path.exists() or path.read_text() != text:
             stale.append(str(path.relative_to(HOME)))
             if "--check" not in sys.argv:
-                FOLDER.mkdir(exist_ok=True)
+                FOLDER.mkdir(parents=True, exist_ok=True)
                 path.write_text(text)
     if "--check" in sys.argv and stale:
-        sys.exit(f"not what the models say: {', '.join(stale)}; run `make drizzle`")
+        sys.exit(f"not what the models say: {', '.join(stale)}; run `make docs`")
 
 
 class _Writer:
@@ -80,7 +80,7 @@ class _Writer:
         if self.needs_cuid:
             imports.insert(0, 'import { createId } from "@paralleldrive/cuid2";')
         imports += [f'import * as {host} from "./{host}";' for host in sorted(self.hosts)]
-        schema = f"export const {self.app} = pgSchema({json.dumps(self.app)});"
+        schema = f"export const {self.app}Schema = pgSchema({json.dumps(self.app)});"
         head = _HEAD.format(app=self.app)
         parts = ["\n".join(imports), schema, *self.custom.values(), *self.enums.values(), *tables, "\n".join(types)]
         return head + "\n\n".join(parts) + "\n"
@@ -88,8 +88,12 @@ class _Writer:
     def _table(self, table: sa.Table) -> str:
         columns = "\n".join(f"    {_key(column)}: {self._column(column)}," for column in table.columns)
         rules = "\n".join(f"    {rule}," for rule in self._rules(table))
-        extra = f",\n  (table) => [\n{rules}\n  ]" if rules else ""
-        head = f"export const {_camel(table.name)} = {self.app}.table("
+        if rules:
+            self.core.add(
+                "type PgTableExtraConfigValue"
+            )  # said, not inferred: tables that refer to each other (TS7022)
+        extra = f",\n  (table): PgTableExtraConfigValue[] => [\n{rules}\n  ]" if rules else ""
+        head = f"export const {_camel(table.name)} = {self.app}Schema.table("
         return f"{head}\n  {json.dumps(table.name)},\n  {{\n{columns}\n  }}{extra},\n);"
 
     def _column(self, column: sa.Column[Any]) -> str:
@@ -116,7 +120,7 @@ class _Writer:
         if isinstance(kind, sa.Enum) and kind.native_enum and kind.name:
             enum = _camel(kind.name)
             listed = ", ".join(json.dumps(value) for value in kind.enums)
-            self.enums[enum] = f"export const {enum} = {self.app}.enum({json.dumps(kind.name)}, [{listed}]);"
+            self.enums[enum] = f"export const {enum} = {self.app}Schema.enum({json.dumps(kind.name)}, [{listed}]);"
             return f"{enum}({name})"
         if isinstance(kind, sa.TIMESTAMP | sa.DateTime):
             self.core.add("timestamp")
@@ -151,8 +155,8 @@ class _Writer:
             return ".defaultNow()"
         if text in {"true", "false"} or re.fullmatch(r"-?\d+", text):
             return f".default({text})"
-        if match := re.fullmatch(r"'([^']*)'(::jsonb)?", text):
-            return f".default({match[1] if match[2] else json.dumps(match[1])})"
+        if match := re.fullmatch(r"'([^']*)'(?:::([\w.]+))?", text):  # a text, an enum's value, or JSON
+            return f".default({match[1] if match[2] == 'jsonb' else json.dumps(match[1])})"
         return f".default({self._sql(text)})"
 
     def _rules(self, table: sa.Table) -> Iterator[str]:
@@ -182,7 +186,8 @@ class _Writer:
             there = f"{referred.schema}.{there}"
         far = ", ".join(f"{there}.{_key(element.column)}" for element in constraint.elements)
         text = f"foreignKey({{ name: {name}, columns: [{_listed(constraint.columns)}], foreignColumns: [{far}] }})"
-        return text + (f".onDelete({json.dumps(constraint.ondelete.lower())})" if constraint.ondelete else "")
+        action = (constraint.ondelete or "").lower().partition(" (")[0]  # Drizzle knows no SET NULL of some columns
+        return text + (f".onDelete({json.dumps(action)})" if action else "")
 
     def _index(self, index: sa.Index) -> str:
         function = "uniqueIndex" if index.unique else "index"
@@ -232,7 +237,7 @@ def _pascal(table: str) -> str:
 
 
 _HEAD = """\
-// Generated from db/apps/{app}/models.py by `make drizzle`: edit the model, not this file.
+// Generated from db/apps/{app}/models.py by `make docs`: edit the model, not this file.
 //
 // NEVER run `drizzle-kit push` against this database: it drops every table, and with a schema filter the whole schema,
 // that its own files do not name. The schema changes by migrations only: alembic/versions/{app}.

@@ -26,6 +26,9 @@ from db.errors import EmbeddingError
 Storage = Literal["vector", "jsonb"]
 
 
+_FLOAT4_MAX = 3.4028234663852886e38  # pgvector keeps 4 bytes a number
+
+
 class _UnwrappedError(EmbeddingError, DontWrapMixin):
     """SQLAlchemy would bury what a bind processor raises in the statement and all its values."""
 
@@ -56,12 +59,16 @@ class Embedding(TypeDecorator[list[float]]):
 
 
 def as_text(values: Sequence[float], dimensions: int) -> str:
-    """`values` as "[1.0,2.0]". Raises EmbeddingError for another length, or for what is no finite number."""
+    """`values` as "[1.0,2.0]". Raises EmbeddingError for another length, what is no finite number, and all zeros."""
     if len(values) != dimensions:
         raise _UnwrappedError(f"the embedding has {len(values)} dimensions, the column takes {dimensions}")
     for position, value in enumerate(values):
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise _UnwrappedError(f"dimension {position} of the embedding is {value!r}: it must be a finite number")
+        if abs(value) > _FLOAT4_MAX:
+            raise _UnwrappedError(f"dimension {position} of the embedding is {value!r}: it must fit a 4-byte float")
+    if not any(values):  # without a direction: no cosine distance, and an index leaves it out
+        raise _UnwrappedError("the embedding is all zeros: nothing is near it")
     return "[" + ",".join(repr(float(value)) for value in values) + "]"
 
 

@@ -37,7 +37,7 @@ data=/test/data
 [ -z "$WITHOUT" ] || find / -xdev -name "$WITHOUT.control" -delete
 install -d -o 999 -g 999 -m 0700 $data
 printf %s "$ADMIN_PASSWORD" > /tmp/admin && chown 999 /tmp/admin
-as="setpriv --reuid=999 --regid=999 --clear-groups env HOME=/tmp PATH=/usr/lib/postgresql/16/bin:$PATH"
+as="setpriv --reuid=999 --regid=999 --clear-groups env HOME=/tmp PATH=$SERVER/bin:$PATH"
 $as initdb -D $data -U postgres --encoding=UTF8 --locale=C.UTF-8 --auth=scram-sha-256 --pwfile=/tmp/admin
 echo 'host all all all scram-sha-256' >> $data/pg_hba.conf
 exec $as postgres -D $data -c listen_addresses='*' -c unix_socket_directories=/tmp -c fsync=off -c max_connections=200
@@ -75,12 +75,13 @@ def start_server(*, vector: bool = True) -> Iterator[Server]:
         local = admin.get("host", "/").startswith("/")
         yield Server(admin, *(("127.0.0.1", int(port[0])) if local else (admin["host"], int(admin["port"]))))
         return
-    with _container(without="" if vector else "vector") as server:
+    with container(without="" if vector else "vector") as server:
         yield server
 
 
 @contextmanager
-def _container(*, without: str) -> Iterator[Server]:
+def container(*, without: str = "", files: Path | None = None) -> Iterator[Server]:
+    """A server in a container, without the extension `without`; `files` is the folder of another version's server."""
     image = os.environ.get("PGSTACK_TEST_POSTGRES_IMAGE")
     if not image:
         pytest.fail("no server to test with: set PGSTACK_TEST_POSTGRES_IMAGE (`make test` does) or PGSTACK_TEST_ADMIN")
@@ -90,7 +91,12 @@ def _container(*, without: str) -> Iterator[Server]:
         entrypoint=["/bin/sh", "-c", _RUN],
         user="0",
         detach=True,
-        environment={"ADMIN_PASSWORD": "admin of a test", "WITHOUT": without},
+        environment={
+            "ADMIN_PASSWORD": "admin of a test",
+            "WITHOUT": without,
+            "SERVER": "/other" if files else "/usr/lib/postgresql/16",
+        },
+        volumes={str(files): {"bind": "/other", "mode": "ro"}} if files else {},
         ports={"5432/tcp": ("127.0.0.1", 0)},  # 0: the engine chooses
         tmpfs={"/test": "mode=0755"},
         labels={"pgstack.stack": f"test-db-{os.getpid()}"},
@@ -191,9 +197,9 @@ def access_for(app: str, database: str) -> AppAccess:
     )
 
 
-@pytest.fixture(scope="module")
-def prepare(server: Server) -> Iterator[Prepare]:
-    """Bootstraps a fresh database of an app: prepare("maps"), or on another server: prepare("maps", server)."""
+@contextmanager
+def preparing(server: Server) -> Iterator[Prepare]:
+    """Bootstraps fresh databases, dropped in the end: prepare("maps"), or elsewhere prepare("maps", other)."""
     made: list[Prepared] = []
 
     def prepared(app: str, on: Server = server) -> Prepared:
@@ -212,6 +218,13 @@ def prepare(server: Server) -> Iterator[Prepare]:
             connection.execute(
                 sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(done.access.database))
             )
+
+
+@pytest.fixture(scope="module")
+def prepare(server: Server) -> Iterator[Prepare]:
+    """`preparing` on the server of these tests."""
+    with preparing(server) as prepared:
+        yield prepared
 
 
 def guest(app: str, host: Prepared) -> Prepared:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 CLIENTS = Path(__file__).parent / "clients"
-DRIZZLE = Path(__file__).parents[2] / "drizzle"
+DRIZZLE = Path(__file__).parents[2] / "docs/drizzle"
 _WITHIN = 180  # seconds
 
 

@@ -48,8 +48,11 @@ def reached(prepared: Prepared, *, pooled: bool, folder: Path) -> Iterator[str]:
 
 
 @pytest.mark.requirement("maps.auth.better-auth", "maps.tables.users", "maps.tables.sessions", "maps.rules.cascade")
-def test_better_auth_signs_up_and_in_links_unlinks_and_deletes_and_misses_nothing(maps: str, clients: Path) -> None:
-    seen = json.loads(node.run(clients, "node", "betterauth.mjs", environment={"DATABASE_URL": maps}))
+@pytest.mark.parametrize("adapter", ["pg", "drizzle"])
+def test_better_auth_signs_up_and_in_links_unlinks_and_deletes_and_misses_nothing(
+    maps: str, clients: Path, adapter: str
+) -> None:
+    seen = json.loads(node.run(clients, "node", "betterauth.mjs", adapter, environment={"DATABASE_URL": maps}))
 
     assert seen.pop("hoursLeft") == pytest.approx(7 * 24, abs=0.1)  # Better Auth's default, so no zone was mixed up
     assert seen == {

@@ -1,6 +1,7 @@
 """The generated Drizzle definitions: current, typed, and the same as the database by drizzle-kit's own comparison."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +14,15 @@ from tests.db import node
 from tests.db.catalogue import BOOKKEEPING
 from tests.db.conftest import Prepare
 
-# What drizzle-kit 0.31 cannot read back: defaults are compared as text, and the server writes these two expressions
-# in another way; of an index that has several expressions, or columns and expressions, it sees another one.
+# What drizzle-kit 0.31 cannot read back: defaults are compared as text, and the server writes these expressions in
+# another way; of an index that has several expressions, or columns and expressions, it sees another one. Of bots only
+# tables, columns and enums can be compared: keys of two columns are misread, partitions seen as tables, and row-level
+# security is not what Drizzle's definitions say.
 MISREAD = {
+    "bots": [
+        *("CONSTRAINT", "INDEX", "POLICY", "ROW LEVEL SECURITY", "bot_logs_20", "activity_logs_20"),
+        '"api_keys" ALTER COLUMN "scopes" SET DEFAULT \'{}\'::text[]',
+    ],
     "dovvybuddy": ['"sessions" ALTER COLUMN "expires_at" SET DEFAULT now() + interval'],
     "maps": ['"sessions" ALTER COLUMN "token" SET DEFAULT (gen_random_uuid())::text'],
     "panamia": [
@@ -25,6 +32,7 @@ MISREAD = {
         "uq_user_lists_name",
     ],
 }
+PARTITIONED = {"bots": ("activityLogs", "botLogs")}  # drizzle-kit sees partitions only, each as a table of its own
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +42,14 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("app", apps.names())
 def test_the_committed_file_is_what_the_models_say(app: str) -> None:
-    assert (drizzle.FOLDER / f"{app}.ts").read_text() == drizzle.definitions(app), "run `make drizzle`"
+    assert (drizzle.FOLDER / f"{app}.ts").read_text() == drizzle.definitions(app), "run `make docs`"
 
 
 @pytest.mark.parametrize("app", apps.names())
 def test_the_file_stands_in_the_apps_schema_and_warns_of_push(app: str) -> None:
     text = drizzle.definitions(app)
 
-    assert f'export const {app} = pgSchema("{app}");' in text
+    assert f'export const {app}Schema = pgSchema("{app}");' in text
     assert "NEVER run `drizzle-kit push` against this database" in text
     assert "pgTable" not in text
 
@@ -52,13 +60,13 @@ def test_no_file_is_left_of_an_app_that_is_gone() -> None:
 
 def test_the_command_names_a_stale_file_and_mends_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(drizzle, "HOME", tmp_path)
-    monkeypatch.setattr(drizzle, "FOLDER", tmp_path / "drizzle")
+    monkeypatch.setattr(drizzle, "FOLDER", tmp_path / "docs/drizzle")
     monkeypatch.setattr(sys, "argv", ["drizzle"])
     drizzle.main()
-    stale = tmp_path / "drizzle/maps.ts"
+    stale = tmp_path / "docs/drizzle/maps.ts"
     stale.write_text("edited")
     monkeypatch.setattr(sys, "argv", ["drizzle", "--check"])
-    with pytest.raises(SystemExit, match=r"not what the models say: drizzle/maps\.ts; run `make drizzle`"):
+    with pytest.raises(SystemExit, match=r"not what the models say: docs/drizzle/maps\.ts; run `make docs`"):
         drizzle.main()
     assert stale.read_text() == "edited"
     monkeypatch.setattr(sys, "argv", ["drizzle"])
@@ -89,6 +97,9 @@ def test_typescript_takes_the_files_in_strict_mode_with_a_type_of_each_row(clien
         "// @ts-expect-error a user needs an address\n"
         'export const without: NewUser = { id: "u" };\n'
     )
+    [example] = re.findall(r"```ts\n(.*?)```", (drizzle.FOLDER / "README.md").read_text(), re.DOTALL)
+    environment = "declare const process: { env: Record<string, string | undefined> };\n"
+    (clients / "example.ts").write_text(environment + example)
     node.run(clients, "node_modules/.bin/tsc", "--project", "tsconfig.json")
 
 
@@ -100,7 +111,8 @@ def test_drizzle_kit_finds_nothing_to_change_in_the_migrated_database(
     prepared = prepare(app)
     migrations.upgrade(app, prepared.owner_url, report=lambda _: None)
 
-    said = node.run(clients, "node", "drizzlecheck.mjs", app, environment={"DATABASE_URL": prepared.owner_url})
+    command = ["node", "drizzlecheck.mjs", app, *PARTITIONED.get(app, ())]
+    said = node.run(clients, *command, environment={"DATABASE_URL": prepared.owner_url})
     found = json.loads(said.splitlines()[-1])
 
     assert [line for line in found if not any(name in line for name in (*BOOKKEEPING, *MISREAD.get(app, ())))] == []

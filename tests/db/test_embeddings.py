@@ -90,6 +90,8 @@ def test_a_demo_chunk_is_found_by_its_own_vector(session: Session) -> None:
         ([1.0, 2.0], "the embedding has 2 dimensions, the column takes 1536"),
         (unit(float("nan")), "dimension 0 of the embedding is nan: it must be a finite number"),
         (unit(1.0, float("inf")), "dimension 1 of the embedding is inf: it must be a finite number"),
+        (unit(-1e39), "dimension 0 of the embedding is -1e\\+39: it must fit a 4-byte float"),
+        (unit(0.0, -0.0), "the embedding is all zeros: nothing is near it"),
         (unit("1"), "dimension 0 of the embedding is '1': it must be a finite number"),
     ],
 )

@@ -96,7 +96,8 @@ class TestCapturingALead:
         session.add_all([alive, over])
         session.flush()
 
-        lead = capture(session, "trip", {"location": "Cozumel"}, diver={"dive_count": 6}, guest=alive.id)
+        form = {"agency": "", "level": " ", "dive_count": 6}
+        lead = capture(session, "trip", {"location": "Cozumel"}, diver=form, guest=alive.id)
         assert lead.diver_profile == {"agency": "SSI", "level": "OW", "dive_count": 6}
         for guest in (over.id, uuid.uuid4()):
             assert capture(session, "trip", {"location": "Cozumel"}, guest=guest).diver_profile == {}
@@ -114,8 +115,15 @@ class TestCapturingALead:
                 r"diver_profile\.dive_count: .* greater than or equal to 0",
             ),
             ("trip", {"location": "x"}, {"dive_count": "many"}, r"diver_profile\.dive_count: .* valid integer"),
-            ("trip", {"notes": ["a\0b"]}, {}, "request_details contains a NUL byte"),
-            ("trip", {"location": "x"}, {"na\0me": 1}, "diver_profile contains a NUL byte"),
+            ("trip", {"location": " ", "dates": ""}, {}, "request_details is empty: say what the diver wants"),
+            ("trip", {"notes": ["a\0b"]}, {}, r"request_details\.notes\.0: a text cannot hold a NUL byte"),
+            ("trip", {"location": "x"}, {"na\0me": 1}, r"diver_profile\.\(a key\): a text cannot hold a NUL byte"),
+            ("trip", {"notes": "\ud83d"}, {}, r"request_details\.notes: .* half of a surrogate pair"),
+            ("trip", {"budget": float("nan")}, {}, r"request_details\.budget: JSON knows finite numbers only"),
+            ("trip", ["Cozumel"], {}, "request_details is list: give an object"),
+            ("trip", {"location": "x"}, ["PADI"], "diver_profile is list: give an object"),
+            ("trip", {"file": b"\xff"}, {}, "request_details: .*utf-8"),
+            ("trip", {"callback": object()}, {}, "request_details: Unable to serialize unknown type"),
             ("boat", {}, {"dive_count": -1}, "type is .*; diver_profile.* request_details is empty"),
         ],
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -13,13 +13,14 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session as DatabaseSession
 
 from db.apps.dovvybuddy.models import Lead, Session
+from db.documents import unstorable
 from db.errors import LeadError
 
 
 class _Open(BaseModel):
     """The document's lists of fields end with "etc.": further ones are kept as they come."""
 
-    model_config = ConfigDict(extra="allow", str_strip_whitespace=True)
+    model_config = ConfigDict(extra="allow", str_strip_whitespace=True, ser_json_inf_nan="constants")
 
 
 class DiverProfile(_Open):
@@ -49,15 +50,15 @@ def capture(
 ) -> Lead:
     """Write a lead and return it; it is the caller's to commit.
 
-    What `diver` does not say is taken from the profile of the conversation `guest` while that lasts. With `key`, the
-    form's own id, a form that is sent twice makes one lead: the first. Raises LeadError, naming every field that does
-    not fit, and nothing is written.
+    What `diver` leaves out or empty is taken from the profile of the conversation `guest` while that lasts. With
+    `key`, the form's own id, a form that is sent twice makes one lead: the first. Raises LeadError, naming every field
+    that does not fit, and nothing is written.
     """
     problems: list[str] = []
     if kind not in ("training", "trip"):
         problems.append(f'type is "{kind}": give training or trip')
     known = _profile_of(session, guest) if guest is not None else {}
-    profile = _checked(DiverProfile, "diver_profile", {**known, **(diver or {})}, problems)
+    profile = _checked(DiverProfile, "diver_profile", diver or {}, problems, known)
     details = _checked(RequestDetails, "request_details", request, problems)
     if not details:
         problems.append("request_details is empty: say what the diver wants")
@@ -73,25 +74,21 @@ def _profile_of(session: DatabaseSession, guest: uuid.UUID) -> dict[str, Any]:
     return session.scalar(living) or {}
 
 
-def _checked(model: type[_Open], column: str, given: dict[str, Any], problems: list[str]) -> dict[str, Any]:
+def _checked(
+    model: type[_Open], column: str, given: object, problems: list[str], known: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    if not isinstance(given, Mapping):
+        problems.append(f"{column} is {type(given).__name__}: give an object")
+        return {}
+    # a form sends an empty text for a field that was left out
+    said = {name: value for name, value in given.items() if not (isinstance(value, str) and not value.strip())}
     try:
-        parsed = model.model_validate(given).model_dump(mode="json", exclude_defaults=True)
+        parsed = model.model_validate({**(known or {}), **said}).model_dump(mode="json", exclude_defaults=True)
     except ValidationError as error:
         problems += [f"{'.'.join([column, *map(str, it['loc'])])}: {it['msg']}" for it in error.errors()]
-        return given
-    if any("\0" in text for text in _texts(parsed)):
-        problems.append(f"{column} contains a NUL byte, which PostgreSQL's text cannot hold")
+        return said
+    except ValueError as error:  # a further field that JSON has no word for
+        problems.append(f"{column}: {error}")
+        return said
+    problems += [f"{'.'.join([column, *path])}: {problem}" for path, problem in unstorable(parsed)]
     return parsed
-
-
-def _texts(value: object) -> Iterator[str]:
-    """All strings in a JSON document, keys too."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield str(key)
-            yield from _texts(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _texts(inner)

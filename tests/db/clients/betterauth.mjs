@@ -1,18 +1,29 @@
-// `node betterauth.mjs` with DATABASE_URL: Better Auth as maps uses it, from sign-up to the user's own deletion, and
-// what its own check of the schema says. One line of JSON says what was seen.
+// `node betterauth.mjs pg` or `drizzle` with DATABASE_URL: Better Auth as maps uses it, with node-postgres or with its
+// Drizzle adapter on our definitions, from sign-up to the user's own deletion, and what its own check of the schema
+// says. One line of JSON says what was seen.
 import { betterAuth } from "better-auth";
+import { drizzleAdapter } from "better-auth/adapters/drizzle";
+import { getAuthTables } from "better-auth/db";
 import { getMigrations } from "better-auth/db/migration";
+import { drizzle } from "drizzle-orm/postgres-js";
 import pg from "pg";
+import postgres from "postgres";
+import * as schema from "./maps.mjs";
 
-process.env.TZ = "UTC"; // the columns are timestamps without zone that hold UTC
+const byDrizzle = process.argv[2] === "drizzle";
+// the columns are timestamps without zone that hold UTC: Drizzle knows it, node-postgres must be told
+process.env.TZ = byDrizzle ? "America/Cancun" : "UTC";
 
 const stamps = { createdAt: "created_at", updatedAt: "updated_at" };
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 4 });
-const options = {
-  database: pool,
+const sql = postgres(process.env.DATABASE_URL, { max: 4 });
+const common = {
   baseURL: "http://localhost:3000",
   secret: "only-for-this-test-0123456789abcdef",
   emailAndPassword: { enabled: true },
+  logger: { disabled: true },
+};
+const names = {
   user: {
     modelName: "users",
     fields: { emailVerified: "email_verified", ...stamps },
@@ -37,13 +48,29 @@ const options = {
     },
   },
   verification: { modelName: "verifications", fields: { expiresAt: "expires_at", ...stamps } },
-  logger: { disabled: true },
 };
+const options = byDrizzle
+  ? {
+      ...common,
+      database: drizzleAdapter(drizzle(sql, { schema }), { provider: "pg", usePlural: true, schema }),
+      user: { deleteUser: { enabled: true } },
+    }
+  : { ...common, ...names, database: pool };
 const auth = betterAuth(options);
 const seen = {};
 
-const { toBeCreated, toBeAdded } = await getMigrations(options);
-seen.missing = { tables: toBeCreated.map((it) => it.table), columns: toBeAdded.map((it) => [it.table, Object.keys(it.fields)]) };
+if (byDrizzle) {
+  const tables = Object.values(getAuthTables(options)).map((it) => [`${it.modelName}s`, ["id", ...Object.keys(it.fields)]]);
+  const missing = (table, fields) => fields.filter((it) => !schema[table][it]).map((it) => [table, [it]]);
+  seen.missing = {
+    tables: tables.map(([table]) => table).filter((it) => !schema[it]),
+    columns: tables.flatMap(([table, fields]) => (schema[table] ? missing(table, fields) : [])),
+  };
+} else {
+  const { toBeCreated, toBeAdded } = await getMigrations(options);
+  const columns = toBeAdded.map((it) => [it.table, Object.keys(it.fields)]);
+  seen.missing = { tables: toBeCreated.map((it) => it.table), columns };
+}
 
 const credentials = { email: `diver-${Date.now()}@example.org`, password: "correct horse battery staple" };
 const cookies = (response) =>
@@ -97,5 +124,5 @@ const left = await pool.query(
   [user.id],
 );
 seen.left = left.rows[0];
-await pool.end();
+await Promise.all([pool.end(), sql.end()]);
 console.log(JSON.stringify(seen));

@@ -1,5 +1,5 @@
-// `node drizzlecheck.mjs APP` with DATABASE_URL: what drizzle-kit would change to make the database equal to the generated
-// definitions, as JSON in the last line. It only computes the statements; nothing is applied.
+// `node drizzlecheck.mjs APP [UNSEEN ...]` with DATABASE_URL: what drizzle-kit would change to make the database equal to
+// the generated definitions without the constants UNSEEN, as JSON in the last line. Nothing is applied.
 import { readFileSync } from "node:fs";
 import Module, { createRequire } from "node:module";
 import { dirname } from "node:path";
@@ -15,9 +15,10 @@ const kit = new Module(path);
 Object.assign(kit, { filename: path, paths: Module._nodeModulePaths(dirname(path)) });
 kit._compile(text.replaceAll(broken, "drizzleInstance.execute(query, params)"), path);
 
-const app = process.argv[2];
+const [app, ...unseen] = process.argv.slice(2);
+const wanted = Object.entries(await import(`./${app}.mjs`)).filter(([name]) => !unseen.includes(name));
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL });
 const database = { execute: (query, parameters) => pool.query(query, parameters) };
-const { statementsToExecute } = await kit.exports.pushSchema(await import(`./${app}.mjs`), database, [app]);
+const { statementsToExecute } = await kit.exports.pushSchema(Object.fromEntries(wanted), database, [app]);
 await pool.end();
 console.log(`\n${JSON.stringify(statementsToExecute)}`);

@@ -1,16 +1,16 @@
-// Generated from db/apps/petsitting/models.py by `make drizzle`: edit the model, not this file.
+// Generated from db/apps/petsitting/models.py by `make docs`: edit the model, not this file.
 //
 // NEVER run `drizzle-kit push` against this database: it drops every table, and with a schema filter the whole schema,
 // that its own files do not name. The schema changes by migrations only: alembic/versions/petsitting.
 
 import { createId } from "@paralleldrive/cuid2";
 import { sql } from "drizzle-orm";
-import { boolean, check, date, foreignKey, index, integer, pgSchema, text, timestamp } from "drizzle-orm/pg-core";
+import { boolean, check, date, foreignKey, index, integer, pgSchema, text, timestamp, type PgTableExtraConfigValue } from "drizzle-orm/pg-core";
 import * as panamia from "./panamia";
 
-export const petsitting = pgSchema("petsitting");
+export const petsittingSchema = pgSchema("petsitting");
 
-export const listings = petsitting.table(
+export const listings = petsittingSchema.table(
   "listings",
   {
     id: text("id").primaryKey().$defaultFn(() => createId()),
@@ -22,14 +22,14 @@ export const listings = petsitting.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     check("ck_listings_price_cents", sql`price_cents >= 0`),
     foreignKey({ name: "fk_listings_sitter_id_users", columns: [table.sitterId], foreignColumns: [panamia.users.id] }).onDelete("cascade"),
     index("ix_listings_sitter_id_created_at_id").on(table.sitterId, table.createdAt, table.id),
   ],
 );
 
-export const bookings = petsitting.table(
+export const bookings = petsittingSchema.table(
   "bookings",
   {
     id: text("id").primaryKey().$defaultFn(() => createId()),
@@ -42,7 +42,7 @@ export const bookings = petsitting.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     check("ck_bookings_days", sql`ends_on >= starts_on`),
     check("ck_bookings_not_oneself", sql`owner_id <> sitter_id`),
     check("ck_bookings_status", sql`status IN ('requested', 'confirmed', 'declined', 'cancelled', 'completed')`),

@@ -1,15 +1,15 @@
-// Generated from db/apps/panamia/models.py by `make drizzle`: edit the model, not this file.
+// Generated from db/apps/panamia/models.py by `make docs`: edit the model, not this file.
 //
 // NEVER run `drizzle-kit push` against this database: it drops every table, and with a schema filter the whole schema,
 // that its own files do not name. The schema changes by migrations only: alembic/versions/panamia.
 
 import { createId } from "@paralleldrive/cuid2";
 import { sql } from "drizzle-orm";
-import { bigint, boolean, check, foreignKey, index, integer, jsonb, pgSchema, primaryKey, text, timestamp, unique, uniqueIndex } from "drizzle-orm/pg-core";
+import { bigint, boolean, check, foreignKey, index, integer, jsonb, pgSchema, primaryKey, text, timestamp, type PgTableExtraConfigValue, unique, uniqueIndex } from "drizzle-orm/pg-core";
 
-export const panamia = pgSchema("panamia");
+export const panamiaSchema = pgSchema("panamia");
 
-export const contactSubmissions = panamia.table(
+export const contactSubmissions = panamiaSchema.table(
   "contact_submissions",
   {
     id: text("id").primaryKey().$defaultFn(() => createId()),
@@ -21,12 +21,12 @@ export const contactSubmissions = panamia.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     index("ix_contact_submissions_created_at_id").on(table.createdAt, table.id),
   ],
 );
 
-export const newsletterSignups = panamia.table(
+export const newsletterSignups = panamiaSchema.table(
   "newsletter_signups",
   {
     id: text("id").primaryKey().$defaultFn(() => createId()),
@@ -37,13 +37,13 @@ export const newsletterSignups = panamia.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     index("ix_newsletter_signups_created_at_id").on(table.createdAt, table.id),
     uniqueIndex("uq_newsletter_signups_email").on(sql`lower(email)`),
   ],
 );
 
-export const users = panamia.table(
+export const users = panamiaSchema.table(
   "users",
   {
     id: text("id").primaryKey().$defaultFn(() => createId()),
@@ -55,14 +55,14 @@ export const users = panamia.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     unique("uq_users_email").on(table.email),
     index("ix_users_created_at_id").on(table.createdAt, table.id),
     uniqueIndex("uq_users_screenname").on(sql`lower(screenname)`),
   ],
 );
 
-export const verificationTokens = panamia.table(
+export const verificationTokens = panamiaSchema.table(
   "verification_tokens",
   {
     identifier: text("identifier").notNull(),
@@ -71,13 +71,13 @@ export const verificationTokens = panamia.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     primaryKey({ name: "pk_verification_tokens", columns: [table.identifier, table.token] }),
     index("ix_verification_tokens_expires").on(table.expires),
   ],
 );
 
-export const accounts = panamia.table(
+export const accounts = panamiaSchema.table(
   "accounts",
   {
     userId: text("user_id").notNull(),
@@ -94,14 +94,14 @@ export const accounts = panamia.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     foreignKey({ name: "fk_accounts_user_id_users", columns: [table.userId], foreignColumns: [users.id] }).onDelete("cascade"),
     primaryKey({ name: "pk_accounts", columns: [table.provider, table.providerAccountId] }),
     index("ix_accounts_user_id").on(table.userId),
   ],
 );
 
-export const articles = panamia.table(
+export const articles = panamiaSchema.table(
   "articles",
   {
     id: text("id").primaryKey().$defaultFn(() => createId()),
@@ -118,7 +118,7 @@ export const articles = panamia.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     check("ck_articles_co_authors", sql`jsonb_typeof(co_authors) IN ('object', 'array')`),
     check("ck_articles_published_at", sql`status <> 'published' OR published_at IS NOT NULL`),
     check("ck_articles_reviewed_by", sql`jsonb_typeof(reviewed_by) IN ('object', 'array')`),
@@ -130,7 +130,7 @@ export const articles = panamia.table(
   ],
 );
 
-export const brevoContacts = panamia.table(
+export const brevoContacts = panamiaSchema.table(
   "brevo_contacts",
   {
     id: text("id").primaryKey().$defaultFn(() => createId()),
@@ -142,7 +142,7 @@ export const brevoContacts = panamia.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     foreignKey({ name: "fk_brevo_contacts_user_id_users", columns: [table.userId], foreignColumns: [users.id] }).onDelete("set null"),
     unique("uq_brevo_contacts_brevo_id").on(table.brevoId),
     index("ix_brevo_contacts_last_synced_at").on(table.lastSyncedAt),
@@ -151,7 +151,7 @@ export const brevoContacts = panamia.table(
   ],
 );
 
-export const emailMigrations = panamia.table(
+export const emailMigrations = panamiaSchema.table(
   "email_migrations",
   {
     id: text("id").primaryKey().$defaultFn(() => createId()),
@@ -164,7 +164,7 @@ export const emailMigrations = panamia.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     check("ck_email_migrations_new_email", sql`old_email <> new_email`),
     foreignKey({ name: "fk_email_migrations_user_id_users", columns: [table.userId], foreignColumns: [users.id] }).onDelete("cascade"),
     unique("uq_email_migrations_token_hash").on(table.tokenHash),
@@ -173,7 +173,7 @@ export const emailMigrations = panamia.table(
   ],
 );
 
-export const intakeForms = panamia.table(
+export const intakeForms = panamiaSchema.table(
   "intake_forms",
   {
     id: text("id").primaryKey().$defaultFn(() => createId()),
@@ -184,7 +184,7 @@ export const intakeForms = panamia.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     check("ck_intake_forms_form_data", sql`jsonb_typeof(form_data) IN ('object', 'array')`),
     check("ck_intake_forms_form_type", sql`form_type IN ('art', 'apparel', 'food', 'goods', 'org', 'services')`),
     check("ck_intake_forms_status", sql`status IN ('new', 'reviewed', 'archived')`),
@@ -194,7 +194,7 @@ export const intakeForms = panamia.table(
   ],
 );
 
-export const mentorSessions = panamia.table(
+export const mentorSessions = panamiaSchema.table(
   "mentor_sessions",
   {
     id: text("id").primaryKey().$defaultFn(() => createId()),
@@ -209,7 +209,7 @@ export const mentorSessions = panamia.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     check("ck_mentor_sessions_duration_minutes", sql`duration_minutes BETWEEN 5 AND 480`),
     check("ck_mentor_sessions_not_oneself", sql`mentor_id <> mentee_id`),
     check("ck_mentor_sessions_status", sql`status IN ('pending', 'scheduled', 'in_progress', 'completed', 'cancelled', 'declined')`),
@@ -221,7 +221,7 @@ export const mentorSessions = panamia.table(
   ],
 );
 
-export const notifications = panamia.table(
+export const notifications = panamiaSchema.table(
   "notifications",
   {
     id: text("id").primaryKey().$defaultFn(() => createId()),
@@ -234,7 +234,7 @@ export const notifications = panamia.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     check("ck_notifications_type", sql`type IN ('follow', 'like', 'mention', 'reply', 'article', 'mentoring', 'message', 'system')`),
     foreignKey({ name: "fk_notifications_actor_id_users", columns: [table.actorId], foreignColumns: [users.id] }).onDelete("set null"),
     foreignKey({ name: "fk_notifications_user_id_users", columns: [table.userId], foreignColumns: [users.id] }).onDelete("cascade"),
@@ -244,7 +244,7 @@ export const notifications = panamia.table(
   ],
 );
 
-export const oAuthVerifications = panamia.table(
+export const oAuthVerifications = panamiaSchema.table(
   "o_auth_verifications",
   {
     id: text("id").primaryKey().$defaultFn(() => createId()),
@@ -258,7 +258,7 @@ export const oAuthVerifications = panamia.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     foreignKey({ name: "fk_o_auth_verifications_user_id_users", columns: [table.userId], foreignColumns: [users.id] }).onDelete("set null"),
     unique("uq_o_auth_verifications_provider_provider_account_id").on(table.provider, table.providerAccountId),
     unique("uq_o_auth_verifications_token_hash").on(table.tokenHash),
@@ -267,7 +267,7 @@ export const oAuthVerifications = panamia.table(
   ],
 );
 
-export const profiles = panamia.table(
+export const profiles = panamiaSchema.table(
   "profiles",
   {
     id: text("id").primaryKey().$defaultFn(() => createId()),
@@ -290,7 +290,7 @@ export const profiles = panamia.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     check("ck_profiles_categories", sql`jsonb_typeof(categories) IN ('object', 'array')`),
     check("ck_profiles_descriptions", sql`jsonb_typeof(descriptions) IN ('object', 'array')`),
     check("ck_profiles_hours", sql`jsonb_typeof(hours) IN ('object', 'array')`),
@@ -309,7 +309,7 @@ export const profiles = panamia.table(
   ],
 );
 
-export const screennameHistory = panamia.table(
+export const screennameHistory = panamiaSchema.table(
   "screenname_history",
   {
     id: text("id").primaryKey().$defaultFn(() => createId()),
@@ -318,14 +318,14 @@ export const screennameHistory = panamia.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     foreignKey({ name: "fk_screenname_history_user_id_users", columns: [table.userId], foreignColumns: [users.id] }).onDelete("cascade"),
     index("ix_screenname_history_screenname").on(sql`lower(screenname)`, table.createdAt, table.id),
     index("ix_screenname_history_user_id_created_at_id").on(table.userId, table.createdAt, table.id),
   ],
 );
 
-export const sessions = panamia.table(
+export const sessions = panamiaSchema.table(
   "sessions",
   {
     sessionToken: text("session_token").primaryKey(),
@@ -334,14 +334,14 @@ export const sessions = panamia.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     foreignKey({ name: "fk_sessions_user_id_users", columns: [table.userId], foreignColumns: [users.id] }).onDelete("cascade"),
     index("ix_sessions_expires").on(table.expires),
     index("ix_sessions_user_id").on(table.userId),
   ],
 );
 
-export const socialActors = panamia.table(
+export const socialActors = panamiaSchema.table(
   "social_actors",
   {
     id: text("id").primaryKey().$defaultFn(() => createId()),
@@ -359,7 +359,7 @@ export const socialActors = panamia.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     foreignKey({ name: "fk_social_actors_user_id_users", columns: [table.userId], foreignColumns: [users.id] }).onDelete("cascade"),
     unique("uq_social_actors_uri").on(table.uri),
     unique("uq_social_actors_user_id").on(table.userId),
@@ -367,7 +367,7 @@ export const socialActors = panamia.table(
   ],
 );
 
-export const userFollows = panamia.table(
+export const userFollows = panamiaSchema.table(
   "user_follows",
   {
     id: text("id").primaryKey().$defaultFn(() => createId()),
@@ -376,7 +376,7 @@ export const userFollows = panamia.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     check("ck_user_follows_not_oneself", sql`follower_id <> followed_id`),
     foreignKey({ name: "fk_user_follows_followed_id_users", columns: [table.followedId], foreignColumns: [users.id] }).onDelete("cascade"),
     foreignKey({ name: "fk_user_follows_follower_id_users", columns: [table.followerId], foreignColumns: [users.id] }).onDelete("cascade"),
@@ -385,7 +385,7 @@ export const userFollows = panamia.table(
   ],
 );
 
-export const userLists = panamia.table(
+export const userLists = panamiaSchema.table(
   "user_lists",
   {
     id: text("id").primaryKey().$defaultFn(() => createId()),
@@ -396,13 +396,13 @@ export const userLists = panamia.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     foreignKey({ name: "fk_user_lists_user_id_users", columns: [table.userId], foreignColumns: [users.id] }).onDelete("cascade"),
     uniqueIndex("uq_user_lists_name").on(table.userId, sql`lower(name)`),
   ],
 );
 
-export const articleAnnouncements = panamia.table(
+export const articleAnnouncements = panamiaSchema.table(
   "article_announcements",
   {
     id: text("id").primaryKey().$defaultFn(() => createId()),
@@ -414,7 +414,7 @@ export const articleAnnouncements = panamia.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     check("ck_article_announcements_channel", sql`channel IN ('site', 'email', 'social')`),
     foreignKey({ name: "fk_article_announcements_announced_by_users", columns: [table.announcedBy], foreignColumns: [users.id] }).onDelete("set null"),
     foreignKey({ name: "fk_article_announcements_article_id_articles", columns: [table.articleId], foreignColumns: [articles.id] }).onDelete("cascade"),
@@ -423,7 +423,7 @@ export const articleAnnouncements = panamia.table(
   ],
 );
 
-export const interactions = panamia.table(
+export const interactions = panamiaSchema.table(
   "interactions",
   {
     id: text("id").primaryKey().$defaultFn(() => createId()),
@@ -434,7 +434,7 @@ export const interactions = panamia.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     check("ck_interactions_kind", sql`kind IN ('view', 'save', 'share', 'contact', 'like')`),
     check("ck_interactions_target", sql`num_nonnulls(profile_id, article_id) = 1`),
     foreignKey({ name: "fk_interactions_article_id_articles", columns: [table.articleId], foreignColumns: [articles.id] }).onDelete("cascade"),
@@ -446,7 +446,7 @@ export const interactions = panamia.table(
   ],
 );
 
-export const socialFollows = panamia.table(
+export const socialFollows = panamiaSchema.table(
   "social_follows",
   {
     id: text("id").primaryKey().$defaultFn(() => createId()),
@@ -456,7 +456,7 @@ export const socialFollows = panamia.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     check("ck_social_follows_not_oneself", sql`actor_id <> target_actor_id`),
     check("ck_social_follows_status", sql`status IN ('pending', 'accepted', 'rejected')`),
     foreignKey({ name: "fk_social_follows_actor_id_social_actors", columns: [table.actorId], foreignColumns: [socialActors.id] }).onDelete("cascade"),
@@ -466,7 +466,7 @@ export const socialFollows = panamia.table(
   ],
 );
 
-export const socialStatuses = panamia.table(
+export const socialStatuses = panamiaSchema.table(
   "social_statuses",
   {
     id: text("id").primaryKey().$defaultFn(() => createId()),
@@ -483,7 +483,7 @@ export const socialStatuses = panamia.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     check("ck_social_statuses_recipient_cc", sql`jsonb_typeof(recipient_cc) IN ('object', 'array')`),
     check("ck_social_statuses_recipient_to", sql`jsonb_typeof(recipient_to) IN ('object', 'array')`),
     check("ck_social_statuses_visibility", sql`visibility IN ('public', 'unlisted', 'followers', 'direct')`),
@@ -498,7 +498,7 @@ export const socialStatuses = panamia.table(
   ],
 );
 
-export const userListMembers = panamia.table(
+export const userListMembers = panamiaSchema.table(
   "user_list_members",
   {
     id: text("id").primaryKey().$defaultFn(() => createId()),
@@ -507,7 +507,7 @@ export const userListMembers = panamia.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     foreignKey({ name: "fk_user_list_members_list_id_user_lists", columns: [table.listId], foreignColumns: [userLists.id] }).onDelete("cascade"),
     foreignKey({ name: "fk_user_list_members_user_id_users", columns: [table.userId], foreignColumns: [users.id] }).onDelete("cascade"),
     unique("uq_user_list_members_list_id_user_id").on(table.listId, table.userId),
@@ -515,7 +515,7 @@ export const userListMembers = panamia.table(
   ],
 );
 
-export const socialAttachments = panamia.table(
+export const socialAttachments = panamiaSchema.table(
   "social_attachments",
   {
     id: text("id").primaryKey().$defaultFn(() => createId()),
@@ -529,7 +529,7 @@ export const socialAttachments = panamia.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     check("ck_social_attachments_position", sql`position >= 0`),
     check("ck_social_attachments_size", sql`width > 0 AND height > 0`),
     foreignKey({ name: "fk_social_attachments_status_id_social_statuses", columns: [table.statusId], foreignColumns: [socialStatuses.id] }).onDelete("cascade"),
@@ -537,7 +537,7 @@ export const socialAttachments = panamia.table(
   ],
 );
 
-export const socialLikes = panamia.table(
+export const socialLikes = panamiaSchema.table(
   "social_likes",
   {
     id: text("id").primaryKey().$defaultFn(() => createId()),
@@ -546,7 +546,7 @@ export const socialLikes = panamia.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     foreignKey({ name: "fk_social_likes_actor_id_social_actors", columns: [table.actorId], foreignColumns: [socialActors.id] }).onDelete("cascade"),
     foreignKey({ name: "fk_social_likes_status_id_social_statuses", columns: [table.statusId], foreignColumns: [socialStatuses.id] }).onDelete("cascade"),
     unique("uq_social_likes_status_id_actor_id").on(table.statusId, table.actorId),
@@ -554,7 +554,7 @@ export const socialLikes = panamia.table(
   ],
 );
 
-export const socialRecipients = panamia.table(
+export const socialRecipients = panamiaSchema.table(
   "social_recipients",
   {
     id: text("id").primaryKey().$defaultFn(() => createId()),
@@ -564,7 +564,7 @@ export const socialRecipients = panamia.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     check("ck_social_recipients_kind", sql`kind IN ('to', 'cc')`),
     foreignKey({ name: "fk_social_recipients_actor_id_social_actors", columns: [table.actorId], foreignColumns: [socialActors.id] }).onDelete("cascade"),
     foreignKey({ name: "fk_social_recipients_status_id_social_statuses", columns: [table.statusId], foreignColumns: [socialStatuses.id] }).onDelete("cascade"),
@@ -573,7 +573,7 @@ export const socialRecipients = panamia.table(
   ],
 );
 
-export const socialTags = panamia.table(
+export const socialTags = panamiaSchema.table(
   "social_tags",
   {
     id: text("id").primaryKey().$defaultFn(() => createId()),
@@ -585,7 +585,7 @@ export const socialTags = panamia.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     check("ck_social_tags_kind", sql`kind IN ('hashtag', 'mention')`),
     foreignKey({ name: "fk_social_tags_actor_id_social_actors", columns: [table.actorId], foreignColumns: [socialActors.id] }).onDelete("set null"),
     foreignKey({ name: "fk_social_tags_status_id_social_statuses", columns: [table.statusId], foreignColumns: [socialStatuses.id] }).onDelete("cascade"),

@@ -1,14 +1,14 @@
-// Generated from db/apps/maps/models.py by `make drizzle`: edit the model, not this file.
+// Generated from db/apps/maps/models.py by `make docs`: edit the model, not this file.
 //
 // NEVER run `drizzle-kit push` against this database: it drops every table, and with a schema filter the whole schema,
 // that its own files do not name. The schema changes by migrations only: alembic/versions/maps.
 
 import { sql } from "drizzle-orm";
-import { boolean, foreignKey, index, pgSchema, text, timestamp, unique } from "drizzle-orm/pg-core";
+import { boolean, foreignKey, index, pgSchema, text, timestamp, type PgTableExtraConfigValue, unique } from "drizzle-orm/pg-core";
 
-export const maps = pgSchema("maps");
+export const mapsSchema = pgSchema("maps");
 
-export const users = maps.table(
+export const users = mapsSchema.table(
   "users",
   {
     id: text("id").primaryKey(),
@@ -19,12 +19,12 @@ export const users = maps.table(
     createdAt: timestamp("created_at", { mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     unique("uq_users_email").on(table.email),
   ],
 );
 
-export const verifications = maps.table(
+export const verifications = mapsSchema.table(
   "verifications",
   {
     id: text("id").primaryKey(),
@@ -34,12 +34,12 @@ export const verifications = maps.table(
     createdAt: timestamp("created_at", { mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     index("ix_verifications_identifier").on(table.identifier),
   ],
 );
 
-export const accounts = maps.table(
+export const accounts = mapsSchema.table(
   "accounts",
   {
     id: text("id").primaryKey(),
@@ -56,13 +56,13 @@ export const accounts = maps.table(
     createdAt: timestamp("created_at", { mode: "date" }).notNull().defaultNow(),
     updatedAt: timestamp("updated_at", { mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     foreignKey({ name: "fk_accounts_user_id_users", columns: [table.userId], foreignColumns: [users.id] }).onDelete("cascade"),
     index("ix_accounts_user_id").on(table.userId),
   ],
 );
 
-export const sessions = maps.table(
+export const sessions = mapsSchema.table(
   "sessions",
   {
     id: text("id").primaryKey(),
@@ -74,7 +74,7 @@ export const sessions = maps.table(
     userAgent: text("user_agent"),
     updatedAt: timestamp("updated_at", { mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     foreignKey({ name: "fk_sessions_user_id_users", columns: [table.userId], foreignColumns: [users.id] }).onDelete("cascade"),
     unique("uq_sessions_token").on(table.token),
     index("ix_sessions_user_id").on(table.userId),

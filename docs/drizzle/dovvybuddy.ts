@@ -1,14 +1,14 @@
-// Generated from db/apps/dovvybuddy/models.py by `make drizzle`: edit the model, not this file.
+// Generated from db/apps/dovvybuddy/models.py by `make docs`: edit the model, not this file.
 //
 // NEVER run `drizzle-kit push` against this database: it drops every table, and with a schema filter the whole schema,
 // that its own files do not name. The schema changes by migrations only: alembic/versions/dovvybuddy.
 
 import { sql } from "drizzle-orm";
-import { boolean, check, foreignKey, index, integer, jsonb, pgSchema, text, timestamp, uuid, vector } from "drizzle-orm/pg-core";
+import { boolean, check, foreignKey, index, integer, jsonb, pgSchema, text, timestamp, type PgTableExtraConfigValue, uuid, vector } from "drizzle-orm/pg-core";
 
-export const dovvybuddy = pgSchema("dovvybuddy");
+export const dovvybuddySchema = pgSchema("dovvybuddy");
 
-export const contentEmbeddings = dovvybuddy.table(
+export const contentEmbeddings = dovvybuddySchema.table(
   "content_embeddings",
   {
     id: uuid("id").primaryKey().default(sql`uuid_generate_v4()`),
@@ -18,12 +18,12 @@ export const contentEmbeddings = dovvybuddy.table(
     metadata: jsonb("metadata").notNull().default({}),
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     index("ix_content_embeddings_embedding").using("hnsw", table.embedding.op("vector_cosine_ops")),
   ],
 );
 
-export const destinations = dovvybuddy.table(
+export const destinations = dovvybuddySchema.table(
   "destinations",
   {
     id: uuid("id").primaryKey().default(sql`uuid_generate_v4()`),
@@ -34,7 +34,7 @@ export const destinations = dovvybuddy.table(
   },
 );
 
-export const leads = dovvybuddy.table(
+export const leads = dovvybuddySchema.table(
   "leads",
   {
     id: uuid("id").primaryKey().default(sql`uuid_generate_v4()`),
@@ -43,12 +43,12 @@ export const leads = dovvybuddy.table(
     requestDetails: jsonb("request_details").notNull().default({}),
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     check("ck_leads_type", sql`type IN ('training', 'trip')`),
   ],
 );
 
-export const sessions = dovvybuddy.table(
+export const sessions = dovvybuddySchema.table(
   "sessions",
   {
     id: uuid("id").primaryKey().default(sql`uuid_generate_v4()`),
@@ -57,12 +57,12 @@ export const sessions = dovvybuddy.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
     expiresAt: timestamp("expires_at", { withTimezone: true, mode: "date" }).notNull().default(sql`now() + interval '24 hours'`),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     index("ix_sessions_expires_at").on(table.expiresAt),
   ],
 );
 
-export const diveSites = dovvybuddy.table(
+export const diveSites = dovvybuddySchema.table(
   "dive_sites",
   {
     id: uuid("id").primaryKey().default(sql`uuid_generate_v4()`),
@@ -76,7 +76,7 @@ export const diveSites = dovvybuddy.table(
     isActive: boolean("is_active").notNull().default(true),
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
-  (table) => [
+  (table): PgTableExtraConfigValue[] => [
     check("ck_dive_sites_access_type", sql`access_type IN ('shore', 'boat')`),
     check("ck_dive_sites_difficulty_band", sql`difficulty_band IN ('beginner', 'intermediate', 'advanced')`),
     check("ck_dive_sites_min_certification_level", sql`min_certification_level IN ('OW', 'AOW', 'Rescue')`),
