@@ -1,8 +1,8 @@
 """Full-text search in the words people type: quotes for phrases, `or`, and - for what must not occur.
 
 A GIN index on the tsvector serves `matches`, but not under row-level security: `@@` is not marked leakproof, so the
-server first reads every row the policies allow (PostgreSQL manual, 41.5). There, search by a SECURITY DEFINER function of the
-owner that names the organization itself.
+server first reads every row the policies allow (PostgreSQL manual, 41.5). There, search by a SECURITY DEFINER function
+of the owner that names the organization itself.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Seeds: rows that a fresh database should have, in named sets an app; writing them twice writes nothing.
 
 A set is one file, db/apps/<app>/seeds/<set>.py, with a `ROWS` tuple of `Rows`, or, for very many rows, a `GENERATED`
-tuple of `Generated`; parents first. `PREPARE` may have SQL that must run before them, each time. `base` is what every database needs, `demo` an example to look at, `load` more than
-100,000 rows a major table to measure with.
+tuple of `Generated`; parents first. `PREPARE` may have SQL that must run before them, each time. `base` is what every
+database needs, `demo` an example to look at, `load` more than 100,000 rows a major table to measure with.
 """
 
 from __future__ import annotations
