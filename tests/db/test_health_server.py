@@ -44,7 +44,7 @@ def ask(databases: dict[str, Prepared]) -> Iterator[Ask]:
 
     def get() -> tuple[int, Any]:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:  # noqa: S310  # our own
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:  # our own
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
