@@ -6,6 +6,7 @@ import itertools
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, cast
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
 Row = Mapping[str, Any]
+_TOGETHER = 10_000  # rows a statement
+_TOGETHER_ASYNC = 1_000  # computing so many rows' values keeps the event loop for some tens of milliseconds
 # What the rows themselves are to blame for; anything else (a lost connection, a deadlock) stays the driver's error, so
 # that db.transactions.run tries again
 _ROWS_FAULT = ("22", "23", "42501", "428C9")  # the last: a value for a generated column
@@ -33,8 +36,8 @@ def copy_rows(
 
     All rows have the attributes of the first. Attributes that are left out take the model's Python default, else the
     column's; the session does not know the new objects, and pending ones are flushed before. Under row-level security,
-    and with `skip_existing`, the rows go through a temporary table. `skip_existing` leaves out, and does not count,
-    what a unique constraint would refuse.
+    and with `skip_existing`, the rows go through a temporary table, 10,000 at a time, while the next ones are computed.
+    `skip_existing` leaves out, and does not count, what a unique constraint would refuse.
 
     Raises BulkError for rows that do not fit; none is written then, and the transaction can go on.
     """
@@ -47,16 +50,27 @@ def copy_rows(
         connection = session.connection()
         plan = _Plan(connection, model, first, skip_existing=skip_existing)
         driver: psycopg.Connection[Any] = cast("Any", connection.connection.driver_connection)
-        with plan.explained(), driver.cursor() as cursor:
-            if plan.insert is not None:
+        with plan.explained(), driver.cursor() as cursor, ThreadPoolExecutor(1) as beside:
+
+            def insert() -> None:
+                plan.written += cursor.execute(plan.insert).rowcount
+                cursor.execute(plan.empty)
+
+            if plan.staged:
                 cursor.execute(plan.create)
-            with cursor.copy(plan.copy) as copy:
-                for values in plan.values(itertools.chain([first], given)):
-                    copy.write_row(values)
-            if plan.insert is not None:
-                plan.count = cursor.execute(plan.insert).rowcount
+            inserting: Future[None] | None = None
+            for chunk in plan.chunks(itertools.chain([first], given), _TOGETHER):
+                if inserting is not None:
+                    inserting.result()
+                with cursor.copy(plan.copy) as copy:
+                    for values in plan.counted(chunk):
+                        copy.write_row(values)
+                if plan.staged:  # the next chunk's values are computed meanwhile, by this thread
+                    inserting = beside.submit(insert)
+            if inserting is not None:
+                inserting.result()
                 cursor.execute(plan.drop)
-        return plan.count
+        return plan.written
 
 
 async def copy_rows_async(
@@ -74,15 +88,18 @@ async def copy_rows_async(
         driver = cast("psycopg.AsyncConnection[Any]", raw.driver_connection)
         with plan.explained():
             async with driver.cursor() as cursor:
-                if plan.insert is not None:
+                if plan.staged:
                     await cursor.execute(plan.create)
-                async with cursor.copy(plan.copy) as copy:
-                    for values in plan.values(itertools.chain([first], given)):
-                        await copy.write_row(values)
-                if plan.insert is not None:
-                    plan.count = (await cursor.execute(plan.insert)).rowcount
+                for chunk in plan.chunks(itertools.chain([first], given), _TOGETHER_ASYNC):
+                    async with cursor.copy(plan.copy) as copy:
+                        for values in plan.counted(chunk):
+                            await copy.write_row(values)
+                    if plan.staged:
+                        plan.written += (await cursor.execute(plan.insert)).rowcount
+                        await cursor.execute(plan.empty)
+                if plan.staged:
                     await cursor.execute(plan.drop)
-        return plan.count
+        return plan.written
 
 
 class _Plan:
@@ -110,29 +127,45 @@ class _Plan:
             for position, column in enumerate(self._columns)
             if (process := column.type.dialect_impl(dialect).bind_processor(dialect)) is not None
         ]
-        self.count = 0
+        self.written = 0
+        self._row = self._before = 0  # the row in hand, and how many came before its chunk
         target = sql.Identifier(*filter(None, (self._table.schema, self._table.name)))
         columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in self._columns)
         staging = sql.Identifier("pg_temp", f"copy_{secrets.token_hex(8)}")
         self.create = sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA").format(
             staging, columns, target
         )
+        self.empty = sql.SQL("TRUNCATE {}").format(staging)
         self.drop = sql.SQL("DROP TABLE {}").format(staging)
-        self.insert: sql.Composed | None = None  # where COPY cannot write to the table itself
-        # the function knows owners, BYPASSRLS and FORCE (PostgreSQL manual, 9.27)
-        if skip_existing or connection.scalar(select(func.row_security_active(target.as_string()))):
-            self.insert = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} {}").format(
-                target, columns, columns, staging, sql.SQL("ON CONFLICT DO NOTHING" if skip_existing else "")
-            )
-        place = target if self.insert is None else staging
-        self.copy = sql.SQL("COPY {} ({}) FROM STDIN").format(place, columns)
+        conflict = sql.SQL("ON CONFLICT DO NOTHING" if skip_existing else "")
+        self.insert = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} {}").format(
+            target, columns, columns, staging, conflict
+        )
+        # whether COPY cannot write to the table itself: the function knows owners, BYPASSRLS and FORCE (manual, 9.27)
+        self.staged = skip_existing or bool(connection.scalar(select(func.row_security_active(target.as_string()))))
+        self.copy = sql.SQL("COPY {} ({}) FROM STDIN").format(staging if self.staged else target, columns)
 
-    def values(self, rows: Iterable[Row]) -> Iterator[Sequence[Any]]:
+    def chunks(self, rows: Iterable[Row], size: int) -> Iterator[Sequence[Sequence[Any]]]:
+        """The rows' values, `size` rows at a time: a statement for all would meet the server's statement_timeout."""
+        values = self._values(rows)
+        while chunk := list(itertools.islice(values, size)):
+            yield chunk
+
+    def counted(self, chunk: Sequence[Sequence[Any]]) -> Iterator[Sequence[Any]]:
+        """The chunk's rows, while an error knows which of all rows is being sent."""
+        self._row = self._before = self._row - len(chunk)
+        for values in chunk:
+            self._row += 1
+            yield values
+        if not self.staged:
+            self.written += len(chunk)
+
+    def _values(self, rows: Iterable[Row]) -> Iterator[Sequence[Any]]:
         """The rows' values in the order of COPY's columns, counting them."""
         pick: Callable[[Row], Any] = itemgetter(*self._names) if len(self._names) > 1 else self._single
         width = len(self._names)
         for row in rows:
-            self.count += 1
+            self._row += 1
             if len(row) != width:
                 raise BulkError(self._about(f"has other attributes than the first row, {', '.join(self._names)}"))
             try:
@@ -175,15 +208,17 @@ class _Plan:
         told = re.sub(
             r'syntax for type ([\w ]+): ".*', r"syntax for type \1", diag.message_primary or "", flags=re.DOTALL
         )
-        line = re.search(r"line (\d+)(?:, column (\w+))?", diag.context or "")
-        where = "a row" if line is None else f"row {line[1]}" + (f", column {line[2]}," if line[2] else "")
+        line = re.search(r"^COPY \w+, line (\d+)(?:, column (\w+))?", diag.context or "", re.MULTILINE)
+        where = "a row"
+        if line is not None:
+            where = f"row {self._before + int(line[1])}" + (f", column {line[2]}," if line[2] else "")
         return BulkError(f"{where} for {self._table} was refused: {told}{place}; nothing was written", sqlstate=state)
 
     def _single(self, row: Row) -> tuple[Any]:
         return (row[self._names[0]],)
 
     def _about(self, told: str) -> str:
-        return f"row {self.count} for {self._table} {told}; nothing was written"
+        return f"row {self._row} for {self._table} {told}; nothing was written"
 
 
 def _default(column: Column[Any]) -> Callable[[], Any]:

@@ -21,7 +21,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Final, TypeVar, cast, get_args
 from weakref import WeakKeyDictionary
@@ -39,6 +41,7 @@ from db.errors import DocumentError
 
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 _VERSION: Final = "version"  # the key in the JSON
+_CHECK: Final = object()  # the context of a validation whose result nobody keeps
 
 
 class _UnwrappedError(DocumentError, DontWrapMixin):
@@ -55,7 +58,8 @@ class Part(BaseModel):
     def model_post_init(self, context: Any, /) -> None:
         """Adopt what the fields hold; a subclass that overrides this calls it."""
         super().model_post_init(context)
-        _adopt_fields(self)
+        if context is not _CHECK:
+            _adopt_fields(self)
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
@@ -159,9 +163,10 @@ class DocumentType(TypeDecorator[D]):
         if value is None:
             return None
         data = self.fitting(value).model_dump(mode="json", warnings=False)
-        self._validated(data)  # a list that was appended to, or a model_construct, was never checked
-        for path, problem in unstorable(data, ()):
-            raise self._error(f"field {'.'.join(path)}: {problem}")
+        self._validated(data, _CHECK)  # a list that was appended to, or a model_construct, was never checked
+        if _SUSPICIOUS.search(json.dumps(data)):  # far faster than to walk through every document
+            for path, problem in unstorable(data):
+                raise self._error(f"field {'.'.join(path)}: {problem}")
         return {_VERSION: self.model.document_version, **data}
 
     def process_result_value(self, value: Any, dialect: Dialect) -> D | None:  # noqa: ARG002
@@ -186,9 +191,9 @@ class DocumentType(TypeDecorator[D]):
         """`column["key"]` compares as JSONB does."""
         return self.impl_instance.coerce_compared_value(op, value)
 
-    def _validated(self, data: dict[str, Any]) -> D:
+    def _validated(self, data: dict[str, Any], context: object = None) -> D:
         try:
-            return self.model.model_validate(data)
+            return self.model.model_validate(data, context=context)
         except ValidationError as error:
             found = error.errors(include_url=False, include_context=False, include_input=False)
             told = "; ".join(f"field {'.'.join(map(str, it['loc'])) or 'none'}: {it['msg']}" for it in found[:5])
@@ -259,7 +264,10 @@ def _changed(node: Any) -> None:
 
 def _adopted(value: Any, owner: Any) -> Any:
     """`value` as it stands in `owner`: containers in their telling form, what belongs to another owner as a copy."""
-    if isinstance(value, Part | _Containers):
+    kind = type(value)
+    if kind in _PLAIN:  # first: it is most of what there is
+        return value
+    if isinstance(value, (Part, _Containers)):
         holder = getattr(value, "_owner", None)
         if holder is not None and holder is not owner:  # by identity: two containers may be equal
             value = copy.deepcopy(value)
@@ -268,15 +276,18 @@ def _adopted(value: Any, owner: Any) -> Any:
         if holder is None and isinstance(value, _Containers):  # a copy's items have no owner either
             _adopt_items(value)
         return value
-    if isinstance(value, tuple):
-        return type(value)(_adopted(it, owner) for it in value) if type(value) is tuple else value
-    for plain, telling in ((list, _List), (dict, _Dict), (set, _Set)):
-        if type(value) is plain:
-            made = telling(value)
-            made._owner = owner
-            _adopt_items(made)
-            return made
+    if kind is tuple:
+        return tuple(_adopted(it, owner) for it in value)
+    if kind in _TELLING:
+        made = _TELLING[kind](value)
+        made._owner = owner
+        _adopt_items(made)
+        return made
     return value
+
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+_TELLING: dict[type, Any] = {list: _List, dict: _Dict, set: _Set}
 
 
 def _adopt_fields(node: Part) -> None:
@@ -294,12 +305,17 @@ def _adopt_items(node: _Containers) -> None:
             dict.__setitem__(node, key, _adopted(item, node))
 
 
+# the escape of a NUL byte, of surrogates, in pairs or not, and what json makes of numbers that are not finite
+_SUSPICIOUS = re.compile(r"\\u(?:0000|d[89a-f])|NaN|Infinity")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 def unstorable(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
     """What Python's JSON can say and PostgreSQL cannot store, with the keys that lead there."""
     if isinstance(value, str):
         if "\0" in value:
             yield path, "a text cannot hold a NUL byte"
-        elif any("\ud800" <= character <= "\udfff" for character in value):
+        elif not value.isascii() and _SURROGATE.search(value):
             yield path, "a text cannot hold half of a surrogate pair"
     elif isinstance(value, float) and not math.isfinite(value):
         yield path, "JSON knows finite numbers only"

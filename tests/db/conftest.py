@@ -299,13 +299,19 @@ def library(prepare: Prepare) -> Prepared:
 
 @pytest.fixture(scope="module", params=["direct", "pooled"])
 def route(library: Prepared, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The application's URL of `library`: straight to the server, and through a PgBouncer of 2 server connections."""
-    from tests.db.test_transaction_pooler import pooler  # noqa: PLC0415  # it imports this module
+    """The application's URL of `library`: straight to the server, and through a PgBouncer of 2 server connections.
+
+    Other clients work through the same two meanwhile, so that a test's transactions follow each other on either.
+    """
+    from tests.db.test_transaction_pooler import neighbours, pooler  # noqa: PLC0415  # it imports this module
 
     if request.param == "direct":
         yield library.app_url
         return
-    with pooler(library, tmp_path_factory.mktemp("pooler"), size=2, login=library.access.application) as url:
+    with (
+        pooler(library, tmp_path_factory.mktemp("pooler"), size=2, login=library.access.application) as url,
+        neighbours(url),
+    ):
         yield url
 
 

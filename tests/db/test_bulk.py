@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, Identity, Text, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from db import bulk
 from db.bulk import copy_rows, copy_rows_async
 from db.engine import engine
 from db.errors import BulkError
@@ -22,6 +23,7 @@ from tests.db.conftest import Prepared
 from tests.db.library import ONE, TWO, Base, Book, Details, Note, Organization
 
 pytestmark = pytest.mark.usefixtures("clean")
+NUMBERS: dict[type[Base], str] = {Note: "rank", Book: "pages"}
 Write = Callable[[str, type[Base], Iterable[Any]], int]
 
 
@@ -245,6 +247,68 @@ def test_rows_that_are_there_already_can_be_left_out(route: str, model: type[Bas
             return [copy_rows(session, model, same[:count], skip_existing=True) for count in (2, 3, 3)]
 
     assert run(engine(route), work) == [2, 1, 0]
+
+
+@pytest.mark.parametrize("model", [Note, Book])
+def test_a_row_far_behind_is_named_by_its_own_number(
+    library: Prepared, route: str, write: Write, model: type[Base], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows go in several statements, and each of these counts from 1; under row-level security they are staged."""
+    for name in ("_TOGETHER", "_TOGETHER_ASYNC"):
+        monkeypatch.setattr(bulk, name, 10)
+
+    def rows(bad: Any) -> Iterable[Any]:
+        for number in range(1, 41):
+            text = bad if number == 27 else f"{number}"
+            yield {"body": text} if model is Note else {"organization_id": ONE, "title": text}
+
+    with pytest.raises(BulkError, match=rf"^row 27 for maps.{model.__tablename__} holds a text with a NUL byte"):
+        write(route, model, rows("\0"))
+    with pytest.raises(BulkError, match=rf"^row 27, column \w+, for maps.{model.__tablename__} was refused: invalid"):
+        write(
+            route,
+            model,
+            (({**it, NUMBERS[model]: "x"} if n == 26 else {**it, NUMBERS[model]: 1}) for n, it in enumerate(rows("a"))),
+        )
+    assert library.rows(f"SELECT FROM maps.{model.__tablename__}") == []
+    assert write(route, model, rows("27")) == 40
+
+
+def test_a_line_of_a_function_is_not_taken_for_a_row(library: Prepared, route: str, write: Write) -> None:
+    with library.admin() as admin:
+        admin.execute(
+            "CREATE FUNCTION maps.refuse() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN\n\n\n\n\nRAISE check_violation USING MESSAGE = 'of a test'; END $$;"
+            "CREATE TRIGGER refuse BEFORE INSERT ON maps.notes FOR EACH ROW"
+            " WHEN (new.body = 'bad') EXECUTE FUNCTION maps.refuse()"
+        )
+    try:
+        with pytest.raises(BulkError, match=r"^row 2 for maps.notes was refused: of a test"):
+            write(route, Note, [{"body": "good"}, {"body": "bad"}])
+    finally:
+        with library.admin() as admin:
+            admin.execute("DROP FUNCTION maps.refuse() CASCADE")
+
+
+def test_all_rows_together_may_take_longer_than_a_statement_may(
+    library: Prepared, route: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "_TOGETHER", 10)
+    with library.admin() as admin:
+        admin.execute(
+            "CREATE FUNCTION maps.dawdle() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN PERFORM pg_sleep(0.02); RETURN new; END $$;"
+            "CREATE TRIGGER dawdle BEFORE INSERT ON maps.books FOR EACH ROW EXECUTE FUNCTION maps.dawdle()"
+        )
+    try:
+        with Session(engine(route)) as session, tenant(session, ONE):
+            session.execute(text("SET LOCAL statement_timeout = '1s'"))
+            rows = ({"organization_id": ONE, "title": f"{n}"} for n in range(100))
+            assert copy_rows(session, Book, rows) == 100
+            session.commit()
+    finally:
+        with library.admin() as admin:
+            admin.execute("DROP FUNCTION maps.dawdle() CASCADE")
 
 
 @pytest.mark.requirement("bots.performance.batch-insert")

@@ -160,6 +160,12 @@ ROWS, RARE, QUERIES = 10_000, 100, 30  # chunks, of which one in RARE passes the
 @pytest.fixture(scope="module")
 def chunks(prepare: Prepare) -> Prepared:
     prepared = migrated(prepare)
+    write_chunks(prepared)
+    return prepared
+
+
+def write_chunks(prepared: Prepared) -> None:
+    """ROWS chunks of 24 free dimensions, of which one in RARE is of site 7, and the index over them."""
     with psycopg.connect(prepared.owner_url) as owner:
         [(index,)] = owner.execute("SELECT pg_get_indexdef('ix_content_embeddings_embedding'::regclass)").fetchall()
         owner.execute("DROP INDEX ix_content_embeddings_embedding")
@@ -175,7 +181,23 @@ def chunks(prepare: Prepare) -> Prepared:
         owner.execute("SET LOCAL max_parallel_maintenance_workers = 0; SET LOCAL maintenance_work_mem = '256MB'")
         owner.execute(index)
         owner.execute("ANALYZE content_embeddings")
-    return prepared
+
+
+def rare_queries() -> list[list[float]]:
+    numbers = random.Random(7)  # noqa: S311  # the same in every run
+    return [[numbers.random() - 0.5 for _ in range(24)] + [0.0] * (DIMENSIONS - 24) for _ in range(QUERIES)]
+
+
+def exact(session: Session, query: list[float], limit: int) -> list[Any]:
+    """The true neighbours of site 7: an expression that no index serves."""
+    found = session.execute(
+        text(
+            "SELECT id FROM content_embeddings WHERE metadata @> '{\"site\": 7}'"
+            " ORDER BY (embedding <=> CAST(:query AS vector)) + 0 LIMIT :limit"
+        ),
+        {"query": str(query), "limit": limit},
+    )
+    return list(found.scalars())
 
 
 class TestUnderAFilter:
@@ -186,21 +208,6 @@ class TestUnderAFilter:
         with Session(engine.unpooled(DatabaseURL.parse(chunks.app_url))) as opened:
             yield opened
             opened.rollback()
-
-    def queries(self) -> list[list[float]]:
-        numbers = random.Random(7)  # noqa: S311  # the same in every run
-        return [[numbers.random() - 0.5 for _ in range(24)] + [0.0] * (DIMENSIONS - 24) for _ in range(QUERIES)]
-
-    def exact(self, session: Session, query: list[float], limit: int) -> list[Any]:
-        """The true neighbours: an expression that no index serves."""
-        found = session.execute(
-            text(
-                "SELECT id FROM content_embeddings WHERE metadata @> '{\"site\": 7}'"
-                " ORDER BY (embedding <=> CAST(:query AS vector)) + 0 LIMIT :limit"
-            ),
-            {"query": str(query), "limit": limit},
-        )
-        return list(found.scalars())
 
     def plan_of_the_search(self, session: Session, query: list[float], limit: int) -> list[str]:
         """What EXPLAIN says of the search that `nearest` sends first, under the settings that it sends."""
@@ -222,7 +229,7 @@ class TestUnderAFilter:
     ) -> None:
         # this table is small enough for the planner to read all of it, which is exact and proves nothing
         filtered.execute(text("SET LOCAL enable_seqscan = off"))
-        queries = self.queries()
+        queries = rare_queries()
         plan = self.plan_of_the_search(filtered, queries[0], 10)
         assert any("Index Scan using ix_content_embeddings_embedding" in line for line in plan), plan
 
@@ -232,7 +239,7 @@ class TestUnderAFilter:
             assert len(found) == 10
             assert all(it.chunk.metadata_["site"] == 7 for it in found)
             assert [it.distance for it in found] == sorted(it.distance for it in found)
-            hits += len({it.chunk.id for it in found} & set(self.exact(filtered, query, 10)))
+            hits += len({it.chunk.id for it in found} & set(exact(filtered, query, 10)))
         assert hits / (10 * len(queries)) >= 0.95
 
     def test_without_the_iterative_scan_the_same_query_loses_most_rows(self, filtered: Session) -> None:
@@ -242,30 +249,30 @@ class TestUnderAFilter:
                 "SELECT id FROM content_embeddings WHERE metadata @> '{\"site\": 7}'"
                 " ORDER BY embedding <=> CAST(:query AS vector) LIMIT 10"
             ),
-            {"query": str(self.queries()[0])},
+            {"query": str(rare_queries()[0])},
         )
 
         assert len(found.all()) < 5
 
     def test_all_rows_of_the_filter_come_back_where_more_are_asked_for(self, filtered: Session) -> None:
-        found = nearest(filtered, self.queries()[0], 200, metadata={"site": 7})
+        found = nearest(filtered, rare_queries()[0], 200, metadata={"site": 7})
 
-        assert [it.chunk.id for it in found] == self.exact(filtered, self.queries()[0], 200)
+        assert [it.chunk.id for it in found] == exact(filtered, rare_queries()[0], 200)
         assert len(found) == ROWS // RARE
 
     def test_filters_are_combined_and_a_path_is_taken_literally(self, filtered: Session) -> None:
-        found = nearest(filtered, self.queries()[0], 50, metadata={"tags": ["t1"]}, path_prefix="sites/7/")
+        found = nearest(filtered, rare_queries()[0], 50, metadata={"tags": ["t1"]}, path_prefix="sites/7/")
 
         assert len(found) == 34
         assert all(
             it.chunk.content_path.startswith("sites/7/") and it.chunk.metadata_["tags"] == ["t1"] for it in found
         )
-        assert nearest(filtered, self.queries()[0], metadata={"site": 1000}) == []
-        assert nearest(filtered, self.queries()[0], path_prefix="sites/%/") == []
+        assert nearest(filtered, rare_queries()[0], metadata={"site": 1000}) == []
+        assert nearest(filtered, rare_queries()[0], path_prefix="sites/%/") == []
 
     def test_the_settings_end_with_the_search(self, filtered: Session) -> None:
         names = ("hnsw.iterative_scan", "hnsw.ef_search", "hnsw.max_scan_tuples")
-        nearest(filtered, self.queries()[0], metadata={"site": 7})
+        nearest(filtered, rare_queries()[0], metadata={"site": 7})
 
         assert [filtered.scalar(text(f"SHOW {name}")) for name in names] == ["off", "40", "20000"]
 

@@ -43,9 +43,8 @@ def rows(library: Prepared) -> list[tuple[str, bool]]:
     ]
 
 
-@pytest.mark.usefixtures("session")
+@pytest.mark.usefixtures("clean", "session")  # in this order
 def test_a_deleted_row_stays_in_the_table_with_its_moment(library: Prepared) -> None:
-
     assert rows(library) == [("kept", False), ("gone", True)]
     assert library.rows("SELECT now() - max(deleted_at) < interval '1 minute' FROM maps.notes") == [(True,)]
 

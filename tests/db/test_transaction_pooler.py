@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -99,6 +100,29 @@ def on_host(folder: Path, ini: str) -> Iterator[None]:
     finally:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def neighbours(url: str, clients: int = 3) -> Iterator[None]:
+    """Clients of the same pooler that work for an organization of nobody's, until the end."""
+    ended = threading.Event()
+
+    def work() -> None:
+        with psycopg.connect(url, prepare_threshold=None) as connection:
+            while not ended.wait(0.005):
+                connection.execute(
+                    "SELECT set_config('app.organization_id', gen_random_uuid()::text, true), pg_sleep(0.002)"
+                )
+                connection.commit()
+
+    with ThreadPoolExecutor(clients) as pool:
+        working = [pool.submit(work) for _ in range(clients)]
+        try:
+            yield
+        finally:
+            ended.set()
+    for one in working:
+        one.result()  # a neighbour that failed was none
 
 
 @tenacity.retry(stop=tenacity.stop_after_delay(20), wait=tenacity.wait_fixed(0.05), reraise=True)
