@@ -60,7 +60,7 @@ def test_an_emptied_data_volume_is_refused_with_the_reason_and_never_initialised
         (line,) = errors(stack.up(check=False))
         assert time.monotonic() - began < SOON
         assert f"data volume {stack.prefix}-data is empty" in line
-        assert "restore a backup; nothing was initialised" in line
+        assert "pgstack reset begins anew; nothing was initialised" in line
         assert inside(stack, "data", "find /volume -name PG_VERSION") == ""
     assert stack.up().returncode == 0
     assert stack.admin_sql("SELECT count(*) FROM dovvybuddy.destinations", "dovvybuddy") == "1"
