@@ -121,11 +121,20 @@ class _Plan:
         self.insert: sql.Composed | None = None  # where COPY cannot write to the table itself
         # the function knows owners, BYPASSRLS and FORCE (PostgreSQL manual, 9.27)
         if skip_existing or connection.scalar(select(func.row_security_active(target.as_string()))):
-            self.insert = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} {}").format(
-                target, columns, columns, staging, sql.SQL("ON CONFLICT DO NOTHING" if skip_existing else "")
+            self.insert = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} AS given {}").format(
+                target, columns, columns, staging, self._missing(target) if skip_existing else sql.SQL("")
             )
         place = target if self.insert is None else staging
         self.copy = sql.SQL("COPY {} ({}) FROM STDIN").format(place, columns)
+
+    def _missing(self, target: sql.Identifier) -> sql.Composed:
+        """The condition for rows that are not there; triggers run for a row before its conflict is seen."""
+        keys = [sql.Identifier(it.name) for it in self._table.primary_key if it in self._columns]
+        same = sql.SQL(" AND ").join(sql.SQL("there.{} = given.{}").format(key, key) for key in keys)
+        unless = sql.SQL("WHERE NOT EXISTS (SELECT FROM {} AS there WHERE {}) ").format(target, same)
+        return (unless if len(keys) == len(self._table.primary_key) else sql.Composed([])) + sql.SQL(
+            "ON CONFLICT DO NOTHING"
+        )
 
     def values(self, rows: Iterable[Row]) -> Iterator[Sequence[Any]]:
         """The rows' values in the order of COPY's columns, counting them."""
