@@ -137,13 +137,21 @@ class _Plan:
         )
         self.empty = sql.SQL("TRUNCATE {}").format(staging)
         self.drop = sql.SQL("DROP TABLE {}").format(staging)
-        conflict = sql.SQL("ON CONFLICT DO NOTHING" if skip_existing else "")
-        self.insert = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} {}").format(
-            target, columns, columns, staging, conflict
+        self.insert = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} AS given {}").format(
+            target, columns, columns, staging, self._missing(target) if skip_existing else sql.SQL("")
         )
         # whether COPY cannot write to the table itself: the function knows owners, BYPASSRLS and FORCE (manual, 9.27)
         self.staged = skip_existing or bool(connection.scalar(select(func.row_security_active(target.as_string()))))
         self.copy = sql.SQL("COPY {} ({}) FROM STDIN").format(staging if self.staged else target, columns)
+
+    def _missing(self, target: sql.Identifier) -> sql.Composed:
+        """The condition for rows that are not there; triggers run for a row before its conflict is seen."""
+        keys = [sql.Identifier(it.name) for it in self._table.primary_key if it in self._columns]
+        same = sql.SQL(" AND ").join(sql.SQL("there.{} = given.{}").format(key, key) for key in keys)
+        unless = sql.SQL("WHERE NOT EXISTS (SELECT FROM {} AS there WHERE {}) ").format(target, same)
+        return (unless if len(keys) == len(self._table.primary_key) else sql.Composed([])) + sql.SQL(
+            "ON CONFLICT DO NOTHING"
+        )
 
     def chunks(self, rows: Iterable[Row], size: int) -> Iterator[Sequence[Sequence[Any]]]:
         """The rows' values, `size` rows at a time: a statement for all would meet the server's statement_timeout."""

@@ -311,6 +311,22 @@ def test_all_rows_together_may_take_longer_than_a_statement_may(
             admin.execute("DROP FUNCTION maps.dawdle() CASCADE")
 
 
+def test_no_trigger_runs_for_a_row_that_is_left_out(library: Prepared, route: str) -> None:
+    def work(session: Session) -> int:
+        return copy_rows(session, Note, [{"id": n, "body": f"{n}"} for n in range(1, 4)], skip_existing=True)
+
+    assert run(engine(route), work) == 3
+    with psycopg.connect(library.owner_url, autocommit=True) as owner:
+        owner.execute(
+            "CREATE FUNCTION maps.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'called'; END $$"
+        )
+        owner.execute("CREATE TRIGGER refuse BEFORE INSERT ON maps.notes FOR EACH ROW EXECUTE FUNCTION maps.refuse()")
+        try:
+            assert run(engine(route), work) == 0
+        finally:
+            owner.execute("DROP FUNCTION maps.refuse() CASCADE")
+
+
 @pytest.mark.requirement("bots.performance.batch-insert")
 def test_fifty_thousand_rows_arrive(library: Prepared, route: str) -> None:
     count = run(engine(route), lambda it: copy_rows(it, Note, ({"body": f"{n}", "rank": n} for n in range(50_000))))

@@ -101,7 +101,7 @@ def found_organization(
 
 
 def organizations_of(session: DatabaseSession, user_id: uuid.UUID) -> Sequence[Organization]:
-    """The organizations that `user_id` may enter, by name."""
+    """The organizations that `user_id` belongs to or is invited to, by name; not where they are suspended."""
     with signed_in(session, user_id):
         return session.scalars(select(Organization).order_by(Organization.name, Organization.id)).all()
 

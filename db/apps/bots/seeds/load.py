@@ -30,6 +30,7 @@ from db.seeds.rows import key
 ORGANIZATIONS, USERS, BOTS, RUNS = 10, 1_000, 100_000, 200_000
 WORKFLOWS, EACH = 1_000, 100_000
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+NEXT = datetime(2100, 1, 1, tzinfo=UTC)  # so that no worker takes the bots for due ones
 _HURRIED = 3  # the organization whose tasks have high priority
 _WORDS = ("price", "invoice", "stock", "review", "ticket", "news", "flight", "hotel", "weather", "order", "account")
 _VERBS = ("watch", "fetch", "compare", "check", "export", "archive", "count")
@@ -86,6 +87,7 @@ def _bot(number: int) -> dict[str, Any]:
         "slug": f"bot-{number}",
         "description": f"Does the {_words(number // 7)} of department {number % 97}",
         "is_active": number % 20 != 0,
+        "next_run_at": NEXT + timedelta(seconds=number),
         "config": _CONFIG,
         **_authored(number),
     }
