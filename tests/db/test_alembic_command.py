@@ -47,7 +47,9 @@ def test_upgrading_keeps_history_and_downgrading_reverts_it(maps: Prepared) -> N
 
 
 @pytest.mark.parametrize("app", apps.names())
-@pytest.mark.requirement("panamia.stack.migrations", "panamia.stack.schema-source", "maps.stack.migrations")
+@pytest.mark.requirement(
+    "panamia.stack.migrations", "panamia.stack.schema-source", "maps.stack.migrations", "panamia.migrations.edit"
+)
 def test_the_models_are_what_the_migrations_make(prepare: Prepare, app: str) -> None:
     prepared = prepare(app)
     migrations.upgrade(app, prepared.owner_url, report=lambda _: None)

@@ -88,9 +88,13 @@ PRIVILEGES = {
 
 
 def marked(names: Iterable[str]) -> list[object]:
-    """Each name with the requirement of its table."""
-    table = {name: name.partition(".")[0].replace("_", "-") for name in names}
-    return [pytest.param(name, marks=pytest.mark.requirement(f"dovvybuddy.tables.{table[name]}")) for name in names]
+    """Each name with the requirements of its table, and of itself where it is a column."""
+    found: list[object] = []
+    for name in names:
+        ids = [f"dovvybuddy.tables.{name.partition('.')[0].replace('_', '-')}"]
+        ids += [f"dovvybuddy.columns.{name}"] if name in COLUMNS else []
+        found.append(pytest.param(name, marks=pytest.mark.requirement(*ids)))
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +105,7 @@ def dovvybuddy(prepare: Prepare) -> Catalogue:
 
 
 @pytest.mark.parametrize("name", marked(TABLES))
+@pytest.mark.requirement("dovvybuddy.checks.schema", "dovvybuddy.migrations.tables", "dovvybuddy.verification.schema")
 def test_the_table_is_there(dovvybuddy: Catalogue, name: str) -> None:
     assert name in dovvybuddy.tables
 
@@ -118,6 +123,7 @@ def test_the_constraint_says_what_the_list_says(dovvybuddy: Catalogue, name: str
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.requirement(INDEX_OF_THE_DOCUMENT[name])) for name in INDEXES]
 )
+@pytest.mark.requirement("dovvybuddy.testing.indexes")
 def test_the_index_is_the_lists_and_valid(dovvybuddy: Catalogue, name: str) -> None:
     assert dovvybuddy.indexes.get(name) == INDEXES[name]
 
@@ -128,6 +134,7 @@ def test_the_group_has_these_privileges_on_the_table(dovvybuddy: Catalogue, tabl
     assert dovvybuddy.privileges.get(f"{table}.{role}") == PRIVILEGES[role]
 
 
+@pytest.mark.requirement("dovvybuddy.done.tables")
 def test_there_is_nothing_further(dovvybuddy: Catalogue) -> None:
     assert further(dovvybuddy.tables, TABLES) == []
     assert further(dovvybuddy.columns, COLUMNS) == []

@@ -91,6 +91,7 @@ def test_the_model_has_the_new_updated_at_after_a_flush(session: DatabaseSession
         for name in names
     ],
 )
+@pytest.mark.requirement("panamia.jsonb.flexible")
 def test_a_json_column_takes_objects_and_arrays_and_no_bare_value(panamia: Prepared, table: str, column: str) -> None:
     with psycopg.connect(panamia.app_url) as app:
         for given in ('{"a": [1]}', "[]"):
@@ -191,7 +192,7 @@ def test_an_old_screen_name_still_leads_to_its_member_until_somebody_takes_it(se
     assert session.scalar(text("SELECT count(*) FROM screenname_history")) == 3
 
 
-@pytest.mark.requirement("panamia.keys.sortable")
+@pytest.mark.requirement("panamia.keys.sortable", "panamia.corrections.cuid2")
 def test_pages_go_by_created_at_and_id_and_miss_nothing_of_one_instant(session: DatabaseSession) -> None:
     session.add_all(Notification(user_id=BEA, type="system", message=str(n), created_at=NOON) for n in range(25))
     session.add_all(
