@@ -83,6 +83,7 @@ export const diveSites = dovvybuddySchema.table(
     check("ck_dive_sites_min_logged_dives", sql`min_logged_dives >= 0`),
     foreignKey({ name: "fk_dive_sites_destination_id_destinations", columns: [table.destinationId], foreignColumns: [destinations.id] }).onDelete("restrict"),
     index("ix_dive_sites_destination_id").on(table.destinationId),
+    index("ix_dive_sites_name").using("gin", table.name.op("gin_trgm_ops")),
   ],
 );
 

@@ -71,6 +71,7 @@ CONSTRAINTS = {
 }
 INDEXES = {
     "dive_sites.ix_dive_sites_destination_id": "dovvybuddy.dive_sites USING btree (destination_id)",
+    "dive_sites.ix_dive_sites_name": "dovvybuddy.dive_sites USING gin (name extensions.gin_trgm_ops)",
     "sessions.ix_sessions_expires_at": "dovvybuddy.sessions USING btree (expires_at)",
     "content_embeddings.ix_content_embeddings_embedding": (
         "dovvybuddy.content_embeddings USING hnsw (embedding extensions.vector_cosine_ops)"
@@ -78,6 +79,7 @@ INDEXES = {
 }
 INDEX_OF_THE_DOCUMENT = {
     "dive_sites.ix_dive_sites_destination_id": "dovvybuddy.indexes.destination-id",
+    "dive_sites.ix_dive_sites_name": "dovvybuddy.tables.dive-sites",  # ours: the document has no search by name
     "sessions.ix_sessions_expires_at": "dovvybuddy.indexes.expires-at",
     "content_embeddings.ix_content_embeddings_embedding": "dovvybuddy.indexes.embedding",
 }

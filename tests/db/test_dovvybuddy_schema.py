@@ -3,11 +3,18 @@
 import datetime
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import event, text
+from sqlalchemy.orm import Session
 
-from db import migrations
+from db import engine, migrations
+from db.apps.dovvybuddy.models import Destination, DiveSite
+from db.apps.dovvybuddy.queries import sites_by_name
+from db.bulk import copy_rows
+from db.urls import DatabaseURL
 from tests.db.conftest import Connection, Prepare, Prepared
 
 COLUMNS = {
@@ -148,12 +155,25 @@ def test_the_documents_indexes_are_there_and_valid(database: Prepared, name: str
     assert valid
 
 
-def test_there_is_no_index_beyond_the_documents_and_the_keys(database: Prepared) -> None:
-    [(count,)] = database.rows(
-        "SELECT count(*) FROM pg_indexes WHERE schemaname = 'dovvybuddy' AND tablename = ANY(%s)", list(COLUMNS)
-    )
+def test_a_part_of_a_sites_name_is_found_by_an_index(database: Prepared) -> None:
+    statements: list[tuple[str, Any]] = []
+    source = engine.unpooled(DatabaseURL.parse(database.owner_url))
+    event.listen(source, "before_cursor_execute", lambda *call: statements.append((call[2], call[3])))
+    with Session(source) as session:
+        bay = Destination(name="Bay", country="Mexico")
+        session.add(bay)
+        session.flush()
+        sites = ({"destination_id": bay.id, **SITE, "name": f"Reef {number}"} for number in range(20_000))
+        copy_rows(session, DiveSite, sites)
+        session.execute(text("ANALYZE dive_sites"))
 
-    assert count == len(COLUMNS) + 3
+        assert [it.name for it in sites_by_name(session, "REEF 1977")] == [
+            "Reef 1977",
+            *(f"Reef 1977{n}" for n in range(10)),
+        ]
+        plan = session.connection().exec_driver_sql(f"EXPLAIN {statements[-1][0]}", statements[-1][1]).scalars().all()
+        assert any("ix_dive_sites_name" in line for line in plan), plan
+        session.rollback()
 
 
 @pytest.mark.requirement(

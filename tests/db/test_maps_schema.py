@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import inspect
 from sqlalchemy.orm import Session as DatabaseSession
 
 from db import engine, migrations
@@ -262,6 +263,21 @@ def test_instants_come_back_as_they_went_in_whatever_the_sessions_time_zone(head
         session.flush()
         session.expire_all()
         assert session.get_one(User, "t").created_at == moment
+        session.rollback()
+
+
+def test_a_change_by_the_models_moves_updated_at(head: Prepared) -> None:
+    source = engine.unpooled(DatabaseURL.parse(head.app_url))
+    with DatabaseSession(source) as session:
+        user = User(
+            id="c", email="c@example.com", name="C", updated_at=datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+        )
+        session.add(user)
+        session.flush()
+        user.name = "D"
+        session.flush()
+        assert "updated_at" not in inspect(user).unloaded
+        assert abs(user.updated_at - datetime.datetime.now(datetime.UTC)) < datetime.timedelta(minutes=5)
         session.rollback()
 
 

@@ -1,5 +1,6 @@
 """How panamia's tables behave: what they keep, refuse and take along, and what the queries find in them."""
 
+import asyncio
 import datetime
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session as DatabaseSession
 
 from db import engine, migrations, seeds
@@ -15,6 +17,7 @@ from db.apps.panamia import models, queries
 from db.apps.panamia.models import Notification, Profile, SocialActor, SocialStatus, User
 from db.apps.panamia.queries import Position
 from db.apps.panamia.seeds.demo import ANA, ANSWER, BEA, CARO, POST
+from db.async_engine import async_engine, dispose_async
 from db.errors import DbError
 from db.ids import is_cuid
 from db.urls import DatabaseURL
@@ -81,6 +84,22 @@ def test_the_model_has_the_new_updated_at_after_a_flush(session: DatabaseSession
     session.flush()
 
     assert user.updated_at > before
+
+
+@pytest.mark.requirement("panamia.timestamps.updated-at")
+def test_an_async_session_has_it_too(panamia: Prepared) -> None:
+    async def change() -> bool:
+        async with AsyncSession(async_engine(panamia.app_url)) as opened:
+            user = await opened.get_one(User, ANA)
+            before = user.updated_at
+            user.name = "Ana Maria"
+            await opened.flush()
+            moved = user.updated_at > before
+            await opened.rollback()
+        await dispose_async()
+        return moved
+
+    assert asyncio.run(change())
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ class DiveSite(Base):
         one_of("difficulty_band", DIFFICULTY_BANDS),
         one_of("access_type", ACCESS_TYPES),
         CheckConstraint("min_logged_dives >= 0", name="min_logged_dives"),
+        Index(None, "name", postgresql_using="gin", postgresql_ops={"name": "gin_trgm_ops"}),  # a part of a name
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=text("uuid_generate_v4()"))
