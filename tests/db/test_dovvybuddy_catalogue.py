@@ -68,6 +68,11 @@ CONSTRAINTS = {
     "dive_sites.ck_dive_sites_access_type": one_of("access_type", "shore", "boat"),
     "dive_sites.ck_dive_sites_min_logged_dives": "CHECK ((min_logged_dives >= 0))",
     "leads.ck_leads_type": one_of("type", "training", "trip"),
+    "leads.ck_leads_diver_profile": "CHECK ((jsonb_typeof(diver_profile) = 'object'::text))",
+    "leads.ck_leads_request_details": "CHECK ((jsonb_typeof(request_details) = 'object'::text))",
+    "sessions.ck_sessions_diver_profile": "CHECK ((jsonb_typeof(diver_profile) = 'object'::text))",
+    "sessions.ck_sessions_conversation_history": "CHECK ((jsonb_typeof(conversation_history) = 'array'::text))",
+    "content_embeddings.ck_content_embeddings_metadata": "CHECK ((jsonb_typeof(metadata) = 'object'::text))",
 }
 INDEXES = {
     "dive_sites.ix_dive_sites_destination_id": "dovvybuddy.dive_sites USING btree (destination_id)",

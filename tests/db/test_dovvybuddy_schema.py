@@ -244,6 +244,31 @@ def test_a_lead_of_another_type_is_refused(app: Connection) -> None:
         app.execute("INSERT INTO leads (type) VALUES ('boat')")
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "wrong"),
+    [
+        ("leads", "diver_profile", "[]"),
+        ("leads", "request_details", '"{}"'),
+        ("sessions", "diver_profile", "null"),
+        ("sessions", "conversation_history", "{}"),
+        ("content_embeddings", "metadata", '"{}"'),
+    ],
+)
+@pytest.mark.requirement("dovvybuddy.testing.columns")
+def test_json_of_another_shape_is_refused(app: Connection, table: str, column: str, wrong: str) -> None:
+    needed = {
+        "leads": ("type", "'trip'"),
+        "sessions": ("id", "gen_random_uuid()"),
+        "content_embeddings": (
+            "content_path, chunk_text, embedding",
+            "'a', 'b', array_fill(1, ARRAY[1536])::extensions.vector",
+        ),
+    }
+    names, values = needed[table]
+    with pytest.raises(psycopg.errors.CheckViolation, match=f"ck_{table}_{column}"):
+        app.execute(f"INSERT INTO {table} ({names}, {column}) VALUES ({values}, %s)", (wrong,))
+
+
 @pytest.mark.requirement("dovvybuddy.rules.expiry")
 def test_a_session_without_values_ends_24_hours_after_it_began(app: Connection) -> None:
     row = app.execute(
