@@ -7,6 +7,7 @@ where: `answered_by`.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -81,11 +82,22 @@ def page(requirements: Mapping[str, Requirement], tests: Mapping[str, list[str]]
 
 
 def problems(requirements: Mapping[str, Requirement], tests: Mapping[str, list[str]]) -> list[str]:
-    """Requirements that nothing answers, and marks that name none."""
+    """Requirements that nothing answers, answers that name a test there is not, and marks that name no requirement."""
     open_ = [f"{name}: no test proves it" for name, it in requirements.items() if not (it.answered_by or name in tests)]
+    open_ += [f"{name}: there is no {it}" for name, entry in requirements.items() for it in _dead(entry.answered_by)]
     return open_ + [
         f"{its[0]} names {name}, which is not listed" for name, its in tests.items() if name not in requirements
     ]
+
+
+def _dead(answer: str) -> Iterator[str]:
+    """Files and tests that `answer` names and that are not there."""
+    for reference in re.findall(r"tests/[\w/]+\.py(?:::\w+)*", answer):
+        path, *names = reference.split("::")
+        file = HERE.parent / path
+        text = file.read_text() if file.exists() else ""
+        if not text or any(not re.search(rf"(def|class) {name}\b", text) for name in names):
+            yield reference
 
 
 def _entries(prefix: str, table: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

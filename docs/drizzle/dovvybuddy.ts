@@ -19,6 +19,7 @@ export const contentEmbeddings = dovvybuddySchema.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
   (table): PgTableExtraConfigValue[] => [
+    check("ck_content_embeddings_metadata", sql`jsonb_typeof(metadata) = 'object'`),
     index("ix_content_embeddings_embedding").using("hnsw", table.embedding.op("vector_cosine_ops")),
   ],
 );
@@ -44,6 +45,8 @@ export const leads = dovvybuddySchema.table(
     createdAt: timestamp("created_at", { withTimezone: true, mode: "date" }).notNull().defaultNow(),
   },
   (table): PgTableExtraConfigValue[] => [
+    check("ck_leads_diver_profile", sql`jsonb_typeof(diver_profile) = 'object'`),
+    check("ck_leads_request_details", sql`jsonb_typeof(request_details) = 'object'`),
     check("ck_leads_type", sql`type IN ('training', 'trip')`),
   ],
 );
@@ -58,6 +61,8 @@ export const sessions = dovvybuddySchema.table(
     expiresAt: timestamp("expires_at", { withTimezone: true, mode: "date" }).notNull().default(sql`now() + interval '24 hours'`),
   },
   (table): PgTableExtraConfigValue[] => [
+    check("ck_sessions_conversation_history", sql`jsonb_typeof(conversation_history) = 'array'`),
+    check("ck_sessions_diver_profile", sql`jsonb_typeof(diver_profile) = 'object'`),
     index("ix_sessions_expires_at").on(table.expiresAt),
   ],
 );
@@ -83,6 +88,7 @@ export const diveSites = dovvybuddySchema.table(
     check("ck_dive_sites_min_logged_dives", sql`min_logged_dives >= 0`),
     foreignKey({ name: "fk_dive_sites_destination_id_destinations", columns: [table.destinationId], foreignColumns: [destinations.id] }).onDelete("restrict"),
     index("ix_dive_sites_destination_id").on(table.destinationId),
+    index("ix_dive_sites_name").using("gin", table.name.op("gin_trgm_ops")),
   ],
 );
 

@@ -53,6 +53,7 @@ def test_upgrading_keeps_history_and_downgrading_reverts_it(maps: Prepared) -> N
     "maps.stack.migrations",
     "bots.problem.mismatch",
     "bots.risks.drift",
+    "panamia.migrations.edit",
 )
 def test_the_models_are_what_the_migrations_make(prepare: Prepare, app: str) -> None:
     prepared = prepare(app)

@@ -49,6 +49,7 @@ def reached(prepared: Prepared, *, pooled: bool, folder: Path) -> Iterator[str]:
 
 @pytest.mark.requirement("maps.auth.better-auth", "maps.tables.users", "maps.tables.sessions", "maps.rules.cascade")
 @pytest.mark.parametrize("adapter", ["pg", "drizzle"])
+@pytest.mark.requirement("maps.corrections.better-auth", "maps.challenges.better-auth", "maps.stack.drizzle")
 def test_better_auth_signs_up_and_in_links_unlinks_and_deletes_and_misses_nothing(
     maps: str, clients: Path, adapter: str
 ) -> None:
@@ -71,7 +72,14 @@ def test_better_auth_signs_up_and_in_links_unlinks_and_deletes_and_misses_nothin
     }
 
 
-@pytest.mark.requirement("panamia.stack.auth-adapter", "panamia.groups.auth", "panamia.keys.session-token")
+@pytest.mark.requirement(
+    "panamia.stack.auth-adapter",
+    "panamia.groups.auth",
+    "panamia.keys.session-token",
+    "panamia.corrections.composite-keys",
+    "panamia.stack.drizzle",
+    "panamia.connections.client",
+)
 def test_the_drizzle_adapter_does_all_that_auth_js_asks_of_it(panamia: str, clients: Path) -> None:
     seen = json.loads(node.run(clients, "node", "authjs.mjs", environment={"DATABASE_URL": panamia}))
 

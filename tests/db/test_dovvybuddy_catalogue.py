@@ -68,9 +68,15 @@ CONSTRAINTS = {
     "dive_sites.ck_dive_sites_access_type": one_of("access_type", "shore", "boat"),
     "dive_sites.ck_dive_sites_min_logged_dives": "CHECK ((min_logged_dives >= 0))",
     "leads.ck_leads_type": one_of("type", "training", "trip"),
+    "leads.ck_leads_diver_profile": "CHECK ((jsonb_typeof(diver_profile) = 'object'::text))",
+    "leads.ck_leads_request_details": "CHECK ((jsonb_typeof(request_details) = 'object'::text))",
+    "sessions.ck_sessions_diver_profile": "CHECK ((jsonb_typeof(diver_profile) = 'object'::text))",
+    "sessions.ck_sessions_conversation_history": "CHECK ((jsonb_typeof(conversation_history) = 'array'::text))",
+    "content_embeddings.ck_content_embeddings_metadata": "CHECK ((jsonb_typeof(metadata) = 'object'::text))",
 }
 INDEXES = {
     "dive_sites.ix_dive_sites_destination_id": "dovvybuddy.dive_sites USING btree (destination_id)",
+    "dive_sites.ix_dive_sites_name": "dovvybuddy.dive_sites USING gin (name extensions.gin_trgm_ops)",
     "sessions.ix_sessions_expires_at": "dovvybuddy.sessions USING btree (expires_at)",
     "content_embeddings.ix_content_embeddings_embedding": (
         "dovvybuddy.content_embeddings USING hnsw (embedding extensions.vector_cosine_ops)"
@@ -78,6 +84,7 @@ INDEXES = {
 }
 INDEX_OF_THE_DOCUMENT = {
     "dive_sites.ix_dive_sites_destination_id": "dovvybuddy.indexes.destination-id",
+    "dive_sites.ix_dive_sites_name": "dovvybuddy.tables.dive-sites",  # ours: the document has no search by name
     "sessions.ix_sessions_expires_at": "dovvybuddy.indexes.expires-at",
     "content_embeddings.ix_content_embeddings_embedding": "dovvybuddy.indexes.embedding",
 }
@@ -88,9 +95,13 @@ PRIVILEGES = {
 
 
 def marked(names: Iterable[str]) -> list[object]:
-    """Each name with the requirement of its table."""
-    table = {name: name.partition(".")[0].replace("_", "-") for name in names}
-    return [pytest.param(name, marks=pytest.mark.requirement(f"dovvybuddy.tables.{table[name]}")) for name in names]
+    """Each name with the requirements of its table, and of itself where it is a column."""
+    found: list[object] = []
+    for name in names:
+        ids = [f"dovvybuddy.tables.{name.partition('.')[0].replace('_', '-')}"]
+        ids += [f"dovvybuddy.columns.{name}"] if name in COLUMNS else []
+        found.append(pytest.param(name, marks=pytest.mark.requirement(*ids)))
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +112,7 @@ def dovvybuddy(prepare: Prepare) -> Catalogue:
 
 
 @pytest.mark.parametrize("name", marked(TABLES))
+@pytest.mark.requirement("dovvybuddy.checks.schema", "dovvybuddy.migrations.tables", "dovvybuddy.verification.schema")
 def test_the_table_is_there(dovvybuddy: Catalogue, name: str) -> None:
     assert name in dovvybuddy.tables
 
@@ -118,6 +130,7 @@ def test_the_constraint_says_what_the_list_says(dovvybuddy: Catalogue, name: str
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.requirement(INDEX_OF_THE_DOCUMENT[name])) for name in INDEXES]
 )
+@pytest.mark.requirement("dovvybuddy.testing.indexes")
 def test_the_index_is_the_lists_and_valid(dovvybuddy: Catalogue, name: str) -> None:
     assert dovvybuddy.indexes.get(name) == INDEXES[name]
 
@@ -128,6 +141,7 @@ def test_the_group_has_these_privileges_on_the_table(dovvybuddy: Catalogue, tabl
     assert dovvybuddy.privileges.get(f"{table}.{role}") == PRIVILEGES[role]
 
 
+@pytest.mark.requirement("dovvybuddy.done.tables")
 def test_there_is_nothing_further(dovvybuddy: Catalogue) -> None:
     assert further(dovvybuddy.tables, TABLES) == []
     assert further(dovvybuddy.columns, COLUMNS) == []

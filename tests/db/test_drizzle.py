@@ -41,11 +41,13 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("app", apps.names())
+@pytest.mark.requirement("panamia.stack.schema-source")
 def test_the_committed_file_is_what_the_models_say(app: str) -> None:
     assert (drizzle.FOLDER / f"{app}.ts").read_text() == drizzle.definitions(app), "run `make docs`"
 
 
 @pytest.mark.parametrize("app", apps.names())
+@pytest.mark.requirement("dovvybuddy.commands.push")
 def test_the_file_stands_in_the_apps_schema_and_warns_of_push(app: str) -> None:
     text = drizzle.definitions(app)
 
@@ -79,7 +81,23 @@ def test_the_command_runs_as_the_makefile_has_it() -> None:
     assert "-m db.drizzle" in (HOME / "Makefile").read_text()
 
 
-@pytest.mark.requirement("maps.typescript.types", "maps.quality.strict", "dovvybuddy.testing.types")
+@pytest.mark.requirement(
+    "maps.typescript.types",
+    "maps.quality.strict",
+    "dovvybuddy.testing.types",
+    "maps.typescript.exports",
+    "maps.design.exports",
+    "maps.design.inference",
+    "maps.criteria.drizzle",
+    "maps.testing.types",
+    "maps.unit.types",
+    "maps.challenges.exports",
+    "maps.conventions.email-verified",
+    "dovvybuddy.rows.types",
+    "dovvybuddy.testing.tables",
+    "dovvybuddy.checks.types",
+    "dovvybuddy.done.types",
+)
 def test_typescript_takes_the_files_in_strict_mode_with_a_type_of_each_row(clients: Path) -> None:
     use = clients / "use.ts"
     use.write_text(
@@ -104,7 +122,13 @@ def test_typescript_takes_the_files_in_strict_mode_with_a_type_of_each_row(clien
 
 
 @pytest.mark.parametrize("app", apps.names())
-@pytest.mark.requirement("dovvybuddy.risks.types")
+@pytest.mark.requirement(
+    "dovvybuddy.risks.types",
+    "panamia.stack.drizzle",
+    "maps.unit.columns",
+    "maps.unit.constraints",
+    "maps.unit.foreign-key",
+)
 def test_drizzle_kit_finds_nothing_to_change_in_the_migrated_database(
     prepare: Prepare, clients: Path, app: str
 ) -> None:

@@ -50,7 +50,7 @@ def unit(*values: Any) -> list[Any]:
     return [*values, *([0.0] * (DIMENSIONS - len(values)))]
 
 
-@pytest.mark.requirement("dovvybuddy.checks.vector")
+@pytest.mark.requirement("dovvybuddy.checks.vector", "dovvybuddy.risks.rows")
 def test_a_stored_embedding_comes_back(session: Session) -> None:
     session.add(ContentEmbedding(content_path="a", chunk_text="b", embedding=unit(0.25, -0.5)))
     session.flush()
@@ -118,7 +118,7 @@ def test_destinations_and_sites_are_found_by_a_part_of_their_name(session: Sessi
     assert sites_by_name(session, "%") == []
 
 
-@pytest.mark.requirement("dovvybuddy.indexes.embedding")
+@pytest.mark.requirement("dovvybuddy.indexes.embedding", "dovvybuddy.decisions.hnsw")
 def test_the_search_uses_the_hnsw_index(with_vector: Prepared) -> None:
     seeds.seed("dovvybuddy", with_vector.owner_url, ["demo"], environment="dev", report=lambda _: None)
     statements = []
@@ -223,7 +223,7 @@ class TestUnderAFilter:
         statement, values = sent[number]
         return [str(line) for line in connection.exec_driver_sql(f"EXPLAIN ANALYZE {statement}", values).scalars()]
 
-    @pytest.mark.requirement("dovvybuddy.indexes.embedding")
+    @pytest.mark.requirement("dovvybuddy.indexes.embedding", "dovvybuddy.decisions.hnsw")
     def test_the_index_finds_95_of_100_true_neighbours_under_a_filter_and_never_fewer_than_asked(
         self, filtered: Session
     ) -> None:

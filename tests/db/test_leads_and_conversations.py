@@ -56,9 +56,10 @@ def expired(count: int, *, hours: float = 1) -> list[Session]:
 
 
 class TestCapturingALead:
-    pytestmark = pytest.mark.requirement("dovvybuddy.leads.capture")
+    pytestmark = pytest.mark.requirement("dovvybuddy.scope.leads")
 
     @pytest.mark.parametrize("kind", ["training", "trip"])
+    @pytest.mark.requirement("dovvybuddy.later.jsonb")
     def test_it_keeps_the_fields_of_the_document_and_further_ones(self, session: DatabaseSession, kind: Any) -> None:
         lead = capture(
             session,
@@ -139,6 +140,7 @@ class TestCapturingALead:
 class TestExpiry:
     pytestmark = pytest.mark.requirement("dovvybuddy.sessions.cleanup")
 
+    @pytest.mark.requirement("dovvybuddy.scope.conversations")
     def test_a_conversation_that_expired_is_not_found_before_it_is_removed(self, session: DatabaseSession) -> None:
         [over] = expired(1)
         alive = Session()

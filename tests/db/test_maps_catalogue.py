@@ -72,15 +72,17 @@ PRIVILEGES = {
 
 
 def requirement(name: str) -> pytest.MarkDecorator:
-    """What a column or rule belongs to."""
+    """What a table, column or rule belongs to."""
     if name in OF_BETTER_AUTH or name.partition(".")[0] in {"accounts", "verifications"} or "token" in name:
         return pytest.mark.requirement("maps.auth.better-auth")
-    own = f"maps.tables.{name.partition('.')[0]}"
+    found = [f"maps.tables.{name.partition('.')[0]}"]
+    if name in OF_THE_DOCUMENT:
+        found.append(f"maps.columns.{name}")
     if ".fk_" in name:
-        return pytest.mark.requirement(own, "maps.rules.cascade")
+        found.append("maps.rules.cascade")
     if name.endswith("_at"):
-        return pytest.mark.requirement(own, "maps.conventions.timestamps")
-    return pytest.mark.requirement(own)
+        found.append("maps.conventions.timestamps")
+    return pytest.mark.requirement(*found)
 
 
 def marked(names: Iterable[str]) -> list[object]:
@@ -95,6 +97,7 @@ def maps(prepare: Prepare) -> Catalogue:
 
 
 @pytest.mark.parametrize("name", marked(TABLES))
+@pytest.mark.requirement("maps.testing.structure")
 def test_the_table_is_there(maps: Catalogue, name: str) -> None:
     assert name in maps.tables
 
@@ -122,6 +125,7 @@ def test_the_group_has_these_privileges_on_the_table(maps: Catalogue, table: str
 
 @pytest.mark.requirement("maps.conventions.names", "maps.conventions.plural")
 @pytest.mark.parametrize("name", [*COLUMNS, *TABLES])
+@pytest.mark.requirement("maps.conventions.columns")
 def test_a_name_is_snake_case_and_a_tables_plural(maps: Catalogue, name: str) -> None:
     table, _, column = name.partition(".")
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import inspect
 from sqlalchemy.orm import Session as DatabaseSession
 
 from db import engine, migrations
@@ -108,13 +109,27 @@ def constraints(prepared: Prepared, table: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("table", FIRST)
 @pytest.mark.requirement(
-    "maps.rules.first-schema", "maps.migrations.generated", "maps.tables.users", "maps.tables.sessions"
+    "maps.rules.first-schema",
+    "maps.migrations.generated",
+    "maps.tables.users",
+    "maps.tables.sessions",
+    "maps.corrections.first-schema",
+    "maps.objectives.users",
+    "maps.objectives.sessions",
+    "maps.integration.structure",
+    "maps.scope.no-other-tables",
 )
 def test_the_first_schema_has_exactly_the_documents_columns(first: Prepared, table: str) -> None:
     assert columns(first, table) == FIRST[table]
 
 
-@pytest.mark.requirement("maps.rules.first-schema", "maps.migrations.generated", "maps.rules.cascade")
+@pytest.mark.requirement(
+    "maps.rules.first-schema",
+    "maps.migrations.generated",
+    "maps.rules.cascade",
+    "maps.scope.no-indexes",
+    "maps.criteria.cascade",
+)
 def test_the_first_schema_has_the_documents_keys_and_nothing_else(first: Prepared) -> None:
     assert constraints(first, "users") == {"pk_users": "PRIMARY KEY (id)", "uq_users_email": "UNIQUE (email)"}
     assert constraints(first, "sessions") == {
@@ -127,7 +142,16 @@ def test_the_first_schema_has_the_documents_keys_and_nothing_else(first: Prepare
 
 
 @pytest.mark.parametrize("table", HEAD)
-@pytest.mark.requirement("maps.auth.better-auth", "maps.migrations.applied")
+@pytest.mark.requirement(
+    "maps.auth.better-auth",
+    "maps.migrations.applied",
+    "maps.corrections.better-auth",
+    "maps.scope.better-auth-later",
+    "maps.edge.empty",
+    "maps.testing.fresh",
+    "maps.integration.sql",
+    "maps.integration.applies",
+)
 def test_the_head_has_exactly_what_better_auth_needs(head: Prepared, table: str) -> None:
     assert columns(head, table) == HEAD[table]
 
@@ -158,7 +182,9 @@ def test_the_head_has_better_auths_indexes(head: Prepared, name: str) -> None:
     assert head.rows("SELECT 1 FROM pg_indexes WHERE schemaname = 'maps' AND indexname = %s", name) == [(1,)]
 
 
-@pytest.mark.requirement("maps.rules.cascade", "maps.auth.better-auth")
+@pytest.mark.requirement(
+    "maps.rules.cascade", "maps.auth.better-auth", "maps.rules.orphans", "maps.criteria.cascade", "maps.integration.raw"
+)
 def test_a_user_takes_its_sessions_and_accounts_along(head: Prepared) -> None:
     with psycopg.connect(head.app_url) as app:
         app.execute("INSERT INTO users (id, email, name) VALUES ('u', 'u@example.com', 'U')")
@@ -192,7 +218,7 @@ def with_rows(prepare: Prepare) -> Prepared:
     return prepared
 
 
-@pytest.mark.requirement("maps.auth.better-auth")
+@pytest.mark.requirement("maps.auth.better-auth", "maps.auth.prepared")
 def test_the_second_revision_keeps_rows_and_fills_in_what_they_lack(with_rows: Prepared) -> None:
     migrations.upgrade("maps", with_rows.owner_url, report=lambda _: None)
 
@@ -215,6 +241,7 @@ def test_the_previous_release_goes_on_writing_after_the_second_revision(with_row
         app.execute("INSERT INTO sessions (id, user_id, expires_at) VALUES ('new', 'new', now())")
 
 
+@pytest.mark.requirement("maps.scope.rollback")
 def test_the_second_revision_can_be_undone_with_rows_and_done_again(with_rows: Prepared) -> None:
     migrations.upgrade("maps", with_rows.owner_url, report=lambda _: None)
     migrations.downgrade("maps", with_rows.owner_url, target="-1", report=lambda _: None)
@@ -239,6 +266,21 @@ def test_instants_come_back_as_they_went_in_whatever_the_sessions_time_zone(head
         session.rollback()
 
 
+def test_a_change_by_the_models_moves_updated_at(head: Prepared) -> None:
+    source = engine.unpooled(DatabaseURL.parse(head.app_url))
+    with DatabaseSession(source) as session:
+        user = User(
+            id="c", email="c@example.com", name="C", updated_at=datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+        )
+        session.add(user)
+        session.flush()
+        user.name = "D"
+        session.flush()
+        assert "updated_at" not in inspect(user).unloaded
+        assert abs(user.updated_at - datetime.datetime.now(datetime.UTC)) < datetime.timedelta(minutes=5)
+        session.rollback()
+
+
 def test_a_naive_datetime_is_refused(head: Prepared) -> None:
     source = engine.unpooled(DatabaseURL.parse(head.app_url))
     with DatabaseSession(source) as session:
@@ -247,7 +289,7 @@ def test_a_naive_datetime_is_refused(head: Prepared) -> None:
             session.flush()
 
 
-@pytest.mark.requirement("maps.stack.orm", "maps.migrations.verified")
+@pytest.mark.requirement("maps.stack.orm", "maps.migrations.verified", "maps.stack.tables")
 def test_users_are_found_by_address_and_by_a_session_that_lives(head: Prepared) -> None:
     hour = datetime.timedelta(hours=1)
     now = datetime.datetime.now(datetime.UTC)

@@ -76,7 +76,15 @@ def test_the_history_says_what_when_by_whom_and_how_long(migrated: Prepared) -> 
 
 
 @pytest.mark.parametrize("app", apps.names())
-@pytest.mark.requirement("panamia.migrations.apply", "dovvybuddy.rollback.downgrade")
+@pytest.mark.requirement(
+    "panamia.migrations.apply",
+    "dovvybuddy.rollback.downgrade",
+    "dovvybuddy.summary.reproducible",
+    "dovvybuddy.migrations.versioned",
+    "dovvybuddy.testing.migration",
+    "dovvybuddy.verification.migrate",
+    "maps.scope.rollback",
+)
 def test_down_to_base_leaves_nothing_and_up_again_brings_it_back(prepare: Prepare, app: str) -> None:
     prepared = prepare(app)
     names = tuple(it.revision for it in migrations.revisions(app))

@@ -1,5 +1,6 @@
 """How panamia's tables behave: what they keep, refuse and take along, and what the queries find in them."""
 
+import asyncio
 import datetime
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session as DatabaseSession
 
 from db import engine, migrations, seeds
@@ -15,6 +17,7 @@ from db.apps.panamia import models, queries
 from db.apps.panamia.models import Notification, Profile, SocialActor, SocialStatus, User
 from db.apps.panamia.queries import Position
 from db.apps.panamia.seeds.demo import ANA, ANSWER, BEA, CARO, POST
+from db.async_engine import async_engine, dispose_async
 from db.errors import DbError
 from db.ids import is_cuid
 from db.urls import DatabaseURL
@@ -83,6 +86,22 @@ def test_the_model_has_the_new_updated_at_after_a_flush(session: DatabaseSession
     assert user.updated_at > before
 
 
+@pytest.mark.requirement("panamia.timestamps.updated-at")
+def test_an_async_session_has_it_too(panamia: Prepared) -> None:
+    async def change() -> bool:
+        async with AsyncSession(async_engine(panamia.app_url)) as opened:
+            user = await opened.get_one(User, ANA)
+            before = user.updated_at
+            user.name = "Ana Maria"
+            await opened.flush()
+            moved = user.updated_at > before
+            await opened.rollback()
+        await dispose_async()
+        return moved
+
+    assert asyncio.run(change())
+
+
 @pytest.mark.parametrize(
     ("table", "column"),
     [
@@ -91,6 +110,7 @@ def test_the_model_has_the_new_updated_at_after_a_flush(session: DatabaseSession
         for name in names
     ],
 )
+@pytest.mark.requirement("panamia.jsonb.flexible")
 def test_a_json_column_takes_objects_and_arrays_and_no_bare_value(panamia: Prepared, table: str, column: str) -> None:
     with psycopg.connect(panamia.app_url) as app:
         for given in ('{"a": [1]}', "[]"):
@@ -191,7 +211,7 @@ def test_an_old_screen_name_still_leads_to_its_member_until_somebody_takes_it(se
     assert session.scalar(text("SELECT count(*) FROM screenname_history")) == 3
 
 
-@pytest.mark.requirement("panamia.keys.sortable")
+@pytest.mark.requirement("panamia.keys.sortable", "panamia.corrections.cuid2")
 def test_pages_go_by_created_at_and_id_and_miss_nothing_of_one_instant(session: DatabaseSession) -> None:
     session.add_all(Notification(user_id=BEA, type="system", message=str(n), created_at=NOON) for n in range(25))
     session.add_all(
@@ -222,7 +242,9 @@ def test_an_impossible_page_is_refused(session: DatabaseSession, size: int) -> N
 def test_the_directory_finds_active_profiles_of_a_category_by_the_gin_index(session: DatabaseSession) -> None:
     session.get_one(Profile, next(it.id for it in queries.profiles_in(session, "food"))).is_active = False
     assert [it.name for it in queries.profiles_in(session, "food")] in (["Ana's kitchen"], ["Bea's kitchen"])
-    assert [it.name for it in queries.profiles_in(session, "art")] == ["Caro's kitchen"]
+    [caro] = queries.profiles_in(session, "art")
+    assert caro.name == "Caro's kitchen"
+    assert queries.profiles_in(session, "art", after=Position.of(caro)) == []
     assert queries.profiles_in(session, "nothing") == []
 
     session.execute(text("SET LOCAL enable_seqscan = off"))

@@ -18,7 +18,16 @@ def dovvybuddy(prepare: Prepare) -> Prepared:
     return prepared
 
 
-@pytest.mark.requirement("dovvybuddy.seeds.cozumel")
+@pytest.mark.requirement(
+    "dovvybuddy.seeds.destination",
+    "dovvybuddy.seeds.sites",
+    "dovvybuddy.seeds.metadata",
+    "dovvybuddy.seeds.mixed",
+    "dovvybuddy.testing.seeds",
+    "dovvybuddy.verification.seed",
+    "dovvybuddy.verification.seeds",
+    "dovvybuddy.checks.seeds",
+)
 def test_base_is_cozumel_with_five_to_ten_mixed_sites(dovvybuddy: Prepared, lines: list[str]) -> None:
     written = seeds.seed("dovvybuddy", dovvybuddy.owner_url, ["base"], report=lines.append)
 
@@ -39,7 +48,7 @@ def test_base_is_cozumel_with_five_to_ten_mixed_sites(dovvybuddy: Prepared, line
 
 
 @pytest.mark.parametrize("app", apps.names())
-@pytest.mark.requirement("dovvybuddy.seeds.idempotent", "dovvybuddy.risks.seeds")
+@pytest.mark.requirement("dovvybuddy.seeds.idempotent", "dovvybuddy.risks.seeds", "dovvybuddy.testing.seeds-again")
 def test_a_second_run_writes_nothing(prepare: Prepare, app: str) -> None:
     prepared = prepare(app)
     migrations.upgrade(app, prepared.owner_url, report=silent)

@@ -59,7 +59,7 @@ def migrated(app: str, prepare: Prepare) -> Prepared:
 
 
 @pytest.mark.parametrize("app", apps.names())
-@pytest.mark.requirement("panamia.stack.versions")
+@pytest.mark.requirement("panamia.stack.versions", "panamia.corrections.versions")
 def test_the_migrations_make_the_same_schema_and_are_seeded_and_undone(
     other: tuple[int, Server], on_16: Callable[[str], Catalogue], app: str
 ) -> None:

@@ -28,6 +28,23 @@ def test_what_nothing_answers_and_what_is_not_listed_is_named(tmp_path: Path) ->
     assert "| a name | maps-schema.md:8 | elsewhere |" in shown
 
 
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        ("make test, docs/requirements.md", []),
+        ("tests/requirements.py, tests/unit/test_requirements.py::test_an_entry_that_lacks_a_part_is_named", []),
+        ("as tests/db/test_gone.py says", ["maps.users.id: there is no tests/db/test_gone.py"]),
+        (
+            "tests/requirements.py::test_gone, make test",
+            ["maps.users.id: there is no tests/requirements.py::test_gone"],
+        ),
+    ],
+)
+def test_an_answer_that_names_a_test_there_is_not_is_named(answer: str, complaint: list[str]) -> None:
+    listed = {"maps.users.id": requirements.Requirement("maps-schema.md", 7, "text key", answer)}
+    assert requirements.problems(listed, {}) == complaint
+
+
 def test_an_entry_that_lacks_a_part_is_named(tmp_path: Path) -> None:
     (tmp_path / "maps.toml").write_text('[users.id]\nsays = "text key"\n')
     with pytest.raises(ValueError, match=r"maps.toml: maps.users.id: .*'document' and 'line'"):

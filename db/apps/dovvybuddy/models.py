@@ -43,6 +43,11 @@ def one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
+def json_is(column: str, shape: str) -> CheckConstraint:
+    """That a JSONB column holds an "object" or an "array", not a text that was encoded twice."""
+    return CheckConstraint(f"jsonb_typeof({column}) = '{shape}'", name=column)
+
+
 class Destination(Base):
     """A place that divers travel to."""
 
@@ -66,6 +71,7 @@ class DiveSite(Base):
         one_of("difficulty_band", DIFFICULTY_BANDS),
         one_of("access_type", ACCESS_TYPES),
         CheckConstraint("min_logged_dives >= 0", name="min_logged_dives"),
+        Index(None, "name", postgresql_using="gin", postgresql_ops={"name": "gin_trgm_ops"}),  # a part of a name
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=text("uuid_generate_v4()"))
@@ -86,7 +92,11 @@ class Lead(Base):
     """Somebody's wish for a training or a trip."""
 
     __tablename__ = "leads"
-    __table_args__ = (one_of("type", LEAD_TYPES),)
+    __table_args__ = (
+        one_of("type", LEAD_TYPES),
+        json_is("diver_profile", "object"),
+        json_is("request_details", "object"),
+    )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=text("uuid_generate_v4()"))
     type: Mapped[str]
@@ -99,6 +109,7 @@ class Session(Base):
     """A guest's conversation, kept until `expires_at`."""
 
     __tablename__ = "sessions"
+    __table_args__ = (json_is("diver_profile", "object"), json_is("conversation_history", "array"))
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=text("uuid_generate_v4()"))
     diver_profile: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
@@ -112,6 +123,7 @@ class ContentEmbedding(Base):
 
     __tablename__ = "content_embeddings"
     __table_args__ = (
+        json_is("metadata", "object"),
         Index(
             None,
             "embedding",

@@ -20,6 +20,8 @@ class Base(DeclarativeBase):
 
     metadata = MetaData(schema="maps", naming_convention=CONVENTION)
     type_annotation_map = {str: Text, datetime: UTCTimestamp}  # noqa: RUF012  # SQLAlchemy's own attribute
+    # UPDATE ... RETURNING updated_at: an AsyncSession cannot fetch it when it is read
+    __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012  # SQLAlchemy's own attribute
 
 
 class User(Base):
@@ -33,7 +35,7 @@ class User(Base):
     name: Mapped[str] = mapped_column(server_default=text("''"))
     image: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
 
     sessions: Mapped[list[Session]] = relationship(back_populates="user", passive_deletes="all")
     accounts: Mapped[list[Account]] = relationship(back_populates="user", passive_deletes="all")
@@ -51,7 +53,7 @@ class Session(Base):
     token: Mapped[str] = mapped_column(unique=True, server_default=text("(gen_random_uuid())::text"))
     ip_address: Mapped[str | None]
     user_agent: Mapped[str | None]
-    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
 
     user: Mapped[User] = relationship(back_populates="sessions")
 
@@ -73,7 +75,7 @@ class Account(Base):
     scope: Mapped[str | None]
     password: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
 
     user: Mapped[User] = relationship(back_populates="accounts")
 
@@ -88,4 +90,4 @@ class Verification(Base):
     value: Mapped[str]
     expires_at: Mapped[datetime]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from sqlalchemy import Select, exists, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, select, true, tuple_, union
 from sqlalchemy.orm import Session as DatabaseSession
 
 from db.apps.panamia.models import (
@@ -74,10 +74,12 @@ def rename(session: DatabaseSession, user: User, screenname: str) -> None:
     user.screenname = screenname
 
 
-def profiles_in(session: DatabaseSession, category: str, *, size: int = 20) -> Sequence[Profile]:
+def profiles_in(
+    session: DatabaseSession, category: str, *, after: Position | None = None, size: int = 20
+) -> Sequence[Profile]:
     """Active profiles of `category`, newest first."""
     return _newest(
-        session, select(Profile).where(Profile.is_active, Profile.categories.contains([category])), Profile, None, size
+        session, select(Profile).where(Profile.is_active, Profile.categories.contains([category])), Profile, after, size
     )
 
 
@@ -104,16 +106,26 @@ def timeline(
     session: DatabaseSession, actor: SocialActor, *, after: Position | None = None, size: int = 20
 ) -> list[SocialStatus]:
     """Posts that `actor` sees, newest first: its own, those addressed to it, and of those it follows the open ones."""
-    followed = exists().where(
-        SocialFollow.actor_id == actor.id,
-        SocialFollow.target_actor_id == SocialStatus.actor_id,
-        SocialFollow.status == "accepted",
-    )
-    addressed = exists().where(SocialRecipient.status_id == SocialStatus.id, SocialRecipient.actor_id == actor.id)
-    statement = select(SocialStatus).where(
-        (SocialStatus.actor_id == actor.id) | addressed | (followed & (SocialStatus.visibility != "direct"))
-    )
-    return _newest(session, statement, SocialStatus, after, size)
+    # Each part gives its newest only: one WHERE with three ORs would read every post there is
+    theirs = _newest_ids(SocialStatus.actor_id == SocialFollow.target_actor_id, after, size)
+    theirs = theirs.where(SocialStatus.visibility != "direct").correlate(SocialFollow)
+    each = theirs.lateral()
+    followed = select(each.c.id).select_from(SocialFollow).join(each, true())
+    addressed = _newest_ids(SocialRecipient.actor_id == actor.id, after, size)
+    parts = union(
+        _newest_ids(SocialStatus.actor_id == actor.id, after, size),
+        addressed.join(SocialRecipient, SocialRecipient.status_id == SocialStatus.id),
+        followed.where(SocialFollow.actor_id == actor.id, SocialFollow.status == "accepted"),
+    ).subquery()
+    return _newest(session, select(SocialStatus).where(SocialStatus.id.in_(select(parts))), SocialStatus, None, size)
+
+
+def _newest_ids(condition: ColumnElement[bool], after: Position | None, size: int) -> Select[str]:
+    """Ids of the newest posts of `condition` behind `after`, as many as a page has."""
+    statement = select(SocialStatus.id).where(condition)
+    if after is not None:
+        statement = statement.where(tuple_(SocialStatus.created_at, SocialStatus.id) < (after.created_at, after.id))
+    return statement.order_by(SocialStatus.created_at.desc(), SocialStatus.id.desc()).limit(_size(size))
 
 
 def _newest(

@@ -23,6 +23,8 @@ class Base(DeclarativeBase):
 
     metadata = MetaData(schema="petsitting", naming_convention=CONVENTION)
     type_annotation_map = {str: Text, datetime: TIMESTAMP(timezone=True)}  # noqa: RUF012  # SQLAlchemy's own attribute
+    # UPDATE ... RETURNING updated_at: an AsyncSession cannot fetch it when it is read
+    __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012  # SQLAlchemy's own attribute
 
 
 class Keyed:

@@ -31,7 +31,7 @@ def test_every_letter_begins_ids_and_every_character_follows() -> None:
     assert len(Counter(itertools.chain.from_iterable(it[1:] for it in made))) == 36
 
 
-@pytest.mark.requirement("panamia.keys.sortable")
+@pytest.mark.requirement("panamia.keys.sortable", "panamia.corrections.cuid2")
 def test_ids_do_not_sort_by_when_they_were_made_contrary_to_the_document() -> None:
     made = [new_id() for _ in range(100)]
 

@@ -22,6 +22,8 @@ class Base(DeclarativeBase):
 
     metadata = MetaData(schema="panamia", naming_convention=CONVENTION)
     type_annotation_map = {str: Text, datetime: TIMESTAMP(timezone=True), Json: JSONB}  # noqa: RUF012  # SQLAlchemy's
+    # UPDATE ... RETURNING updated_at: an AsyncSession cannot fetch it when it is read
+    __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012  # SQLAlchemy's
 
 
 class Stamped:
