@@ -5,7 +5,7 @@ PYTHON ?= python3
 prepare = setup="$$($(PYTHON) -m tools shell)" && eval "$$setup"
 
 .DEFAULT_GOAL := help
-.PHONY: help tools python up down test check figures docs lock revision
+.PHONY: help tools python up down test check figures bench docs lock revision
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ python:
 
 figures: tools ## measure README's figures on this machine; COLD=1 also builds everything from nothing
 	@.venv/bin/python -m tests.figures $(if $(COLD),--cold)
+
+bench: tools ## what db/ costs beside raw psycopg, directly and through the pooler; needs the images of a stack
+	@.venv/bin/python -m tests.bench
 
 docs: python ## write what is generated: docs/schemas, docs/drizzle, docs/requirements.md
 	@.venv/bin/python -m db.diagrams && .venv/bin/python -m db.drizzle && .venv/bin/python -m tests.requirements

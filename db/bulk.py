@@ -102,6 +102,13 @@ async def copy_rows_async(
         return plan.written
 
 
+# where messages quote a value: "9" is out of range for type x, invalid input syntax for type uuid: "9"
+_VALUES = (
+    (re.compile(r'(?s): ".*"$'), ""),
+    (re.compile(r'(?s)^(value )?".*" is out of range'), "a value is out of range"),
+)
+
+
 class _Plan:
     """The statements, and the way from a mapping to a row of COPY."""
 
@@ -194,6 +201,8 @@ class _Plan:
         """Turns the driver's errors about rows into BulkError."""
         try:
             yield
+        except UnicodeEncodeError as error:
+            raise BulkError(self._about("holds a text with half of a surrogate pair")) from error
         except psycopg.Error as error:
             told = self._told(error)
             if told is None:
@@ -213,9 +222,8 @@ class _Plan:
         place = (
             f" (constraint {diag.constraint_name})" if diag.constraint_name and diag.constraint_name not in told else ""
         )
-        told = re.sub(
-            r'syntax for type ([\w ]+): ".*', r"syntax for type \1", diag.message_primary or "", flags=re.DOTALL
-        )
+        for pattern, instead in _VALUES:
+            told = pattern.sub(instead, told)
         line = re.search(r"^COPY \w+, line (\d+)(?:, column (\w+))?", diag.context or "", re.MULTILINE)
         where = "a row"
         if line is not None:

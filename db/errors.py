@@ -89,7 +89,7 @@ class EmbeddingError(DbError, ValueError):
 
 
 class TextError(DbError, ValueError):
-    """A text that PostgreSQL cannot store: it holds a NUL byte."""
+    """A text that PostgreSQL cannot store: it holds a NUL byte, or half of a surrogate pair."""
 
 
 class TransactionError(DbError):

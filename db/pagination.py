@@ -84,6 +84,7 @@ def page(session: Session, statement: Select[T], page: int = 1, size: int = 20) 
         raise PageError(f"page is {_shown(page)}: give a number from 1")
     if len(statement.column_descriptions) != 1:
         raise PageError("the select has several columns: select one entity, or page over its ids")
+    _check_whole(statement)
     if not statement._order_by_clauses:  # no public name; a page of unordered rows is arbitrary
         raise PageError(
             "the select has no order, so its pages would overlap: add .order_by(), ending in a unique column"
@@ -123,6 +124,7 @@ def keyset(
     _check_size(size)
     if len(statement.column_descriptions) != 1:
         raise PageError("the select has several columns: select one entity, or page over its ids")
+    _check_whole(statement)
     ordering = _Ordering.of(order)
     secret = _secret(key)
     chosen = statement.order_by(None).order_by(*ordering.clauses()).limit(size + 1)
@@ -219,6 +221,12 @@ def _shown(value: object) -> str:
 def _check_size(size: int) -> None:
     if not _is_number(size) or not 1 <= size <= LARGEST:
         raise PageError(f"the page size is {_shown(size)}: give a number from 1 to {LARGEST}")
+
+
+def _check_whole(statement: Select[Any]) -> None:
+    # no public names: what the page would override, or skip on every page
+    if any(it is not None for it in (statement._limit_clause, statement._offset_clause, statement._fetch_clause)):
+        raise PageError("the select has a limit or an offset of its own: the page sets them, so leave them out")
 
 
 def _secret(key: str | bytes | None) -> bytes:

@@ -8,6 +8,7 @@ written into SQL text does, so pass values as parameters.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from sqlalchemy.pool import QueuePool
 from db.errors import TextError
 
 log = logging.getLogger("db.queries")
+NUL, SURROGATE = re.compile("\0"), re.compile("[\ud800-\udfff]")
 _LONGEST = 2000  # characters of a statement in the log
 _BEGAN = "db.query_log.began"  # in Connection.info
 _counted: WeakKeyDictionary[sqlalchemy.Engine, _Counts] = WeakKeyDictionary()
@@ -80,7 +82,11 @@ def watch(engine: sqlalchemy.Engine, slow: float) -> None:
         counts.failed += 1
         error = context.original_exception
         if isinstance(error, psycopg.DataError) and error.sqlstate is None and "NUL" in str(error):
-            raise TextError(f"{_place(context)} holds a NUL byte, which PostgreSQL cannot store: remove it") from None
+            raise TextError(
+                f"{_place(context, NUL)} holds a NUL byte, which PostgreSQL cannot store: remove it"
+            ) from None
+        if isinstance(error, UnicodeEncodeError):
+            raise TextError(f"{_place(context, SURROGATE)} holds half of a surrogate pair, which is no text") from None
 
     @event.listens_for(engine, "connect")
     def connected(*_: object) -> None:
@@ -104,12 +110,12 @@ def metrics(engine: sqlalchemy.Engine) -> Metrics:
     )
 
 
-def _place(context: ExceptionContext) -> str:
-    """Which parameter of a statement has the NUL byte."""
+def _place(context: ExceptionContext, bad: re.Pattern[str]) -> str:
+    """Which parameter of a statement has the bad character."""
     given = context.parameters if isinstance(context.parameters, list | tuple) else [context.parameters]
     for one in given:
         if isinstance(one, Mapping):
             for name, value in one.items():
-                if isinstance(value, str) and "\0" in value:
+                if isinstance(value, str) and bad.search(value):
                     return f'the value of "{name}"'
     return "a text value"

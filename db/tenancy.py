@@ -15,9 +15,10 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, event, func, select
 from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction, UOWTransaction
@@ -129,6 +130,9 @@ def _announce(session: Session) -> None:
 
 
 def _set(connection: Connection, current: Tenant | None) -> None:
+    driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]  # psycopg's
+    if driver.autocommit:
+        raise TenancyError("the connection is in autocommit, where a tenant would end with the first statement")
     organization = "" if current is None else str(current.organization_id)
     user = "" if current is None or current.user_id is None else str(current.user_id)
     connection.execute(

@@ -7,6 +7,7 @@ lost connection says nothing about the outcome: that is an AmbiguousCommitError 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Isolation = Literal["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
 
-# serialization_failure, deadlock_detected, lock_not_available, admin_shutdown; class 08 is added below
-_TRANSIENT = frozenset({"40001", "40P01", "55P03", "57P01"})
+# serialization_failure, deadlock_detected, lock_not_available, admin_shutdown, crash_shutdown; class 08 is added below
+_TRANSIENT = frozenset({"40001", "40P01", "55P03", "57P01", "57P02"})
 _UNKNOWN = frozenset({"40003", "57P01", "57P02", "57P03"})  # an answer to COMMIT that does not tell its outcome
 _MOST_ATTEMPTS = 100  # beyond it a unit of work is not unlucky but wrong
 _FIRST_WAIT, _LONGEST_WAIT = 0.02, 1.0  # seconds, random below a doubling bound, so that rivals do not meet again
@@ -56,7 +57,7 @@ def run(
             unit = _Unit(session, isolation)
             try:
                 result = work(session)
-                unit.check()
+                unit.check(result)
             except Exception as error:
                 unit.refuse_retry(error)
                 raise
@@ -135,8 +136,11 @@ class _Unit:
         if isolation is not None:  # psycopg says it in BEGIN, so that no pooled connection keeps it
             session.connection(execution_options={"isolation_level": isolation})
 
-    def check(self) -> None:
-        """Send what is pending and refuse what COMMIT would silently turn into a rollback."""
+    def check(self, result: object = None) -> None:
+        """Send what is pending and refuse what COMMIT would silently turn into a rollback, or into nothing."""
+        if inspect.iscoroutine(result):
+            result.close()
+            raise TransactionError("the unit of work is a coroutine function: it needs run_async()")
         if self._ended():
             raise TransactionError("the unit of work ended its own transaction: leave commit and rollback to run()")
         self._session.flush()

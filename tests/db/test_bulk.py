@@ -161,6 +161,24 @@ BAD: dict[str, tuple[type[Base], list[Any], str, str | None]] = {
     ),
     "one attribute only": (Note, [{"body": "x"}, {"rank": 1}], "row 2 for maps.notes lacks 'body'", None),
     "NUL": (Note, [GOOD, {"body": "se\0cret", "rank": 1}], "row 2 for maps.notes holds a text with a NUL byte", None),
+    "half a character": (
+        Note,
+        [GOOD, {"body": "secret \ud800", "rank": 1}],
+        "row 2 for maps.notes holds .* half",
+        None,
+    ),
+    "range": (
+        Note,
+        [{**GOOD, "rank": "77777777777777777777"}],
+        "row 1, column rank,.*: a value is out of range",
+        "22003",
+    ),
+    "enum of quotes": (
+        Book,
+        [{"organization_id": ONE, "title": "x", "created_at": 'x": "secret'}],
+        "row 1, column created_at, .*: invalid input syntax for type timestamp with time zone; nothing",
+        "22007",
+    ),
     "NULL": (Note, [GOOD, {"body": None, "rank": 1}], 'row 2.* was refused: null value in column "body"', "23502"),
     "type": (
         Note,
@@ -205,6 +223,7 @@ def test_rows_that_do_not_fit_are_named_and_none_is_written(
     assert told.value.sqlstate == state
     assert "\n" not in message
     assert "secret" not in message
+    assert "7777" not in message
     assert bodies(library) == []
     assert library.rows("SELECT count(*) FROM maps.books") == [(0,)]
 

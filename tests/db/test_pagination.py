@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, func, insert, select, text
+from sqlalchemy import Engine, Select, event, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session, aliased, selectinload
 
@@ -55,6 +55,16 @@ def test_the_total_of_a_query_with_distinct_or_groups_is_that_of_its_rows(app: E
         assert page(session, select(Note.rank).distinct().order_by(Note.rank)).total_count == 3
         grouped = select(func.count()).select_from(Note).group_by(Note.rank).order_by(Note.rank)
         assert page(session, grouped) == Page([8, 9, 8], 1, 20, 3, 1)
+
+
+@pytest.mark.parametrize("bounded", [BY_ID.limit(3), BY_ID.offset(3), BY_ID.fetch(3), BY_ID.slice(0, 3)])
+def test_a_select_with_bounds_of_its_own_is_refused(app: Engine, bounded: Select[str]) -> None:
+    """The page would override its limit, and each slice would skip its offset once more."""
+    with Session(app) as session:
+        with pytest.raises(PageError, match="has a limit or an offset of its own"):
+            page(session, bounded)
+        with pytest.raises(PageError, match="has a limit or an offset of its own"):
+            keyset(session, bounded, order=(Note.id,))
 
 
 def test_deleted_rows_are_in_neither_the_page_nor_the_total(app: Engine) -> None:

@@ -97,6 +97,13 @@ def test_a_nul_byte_is_a_named_error_that_says_where(library: Prepared, app: Eng
     assert library.rows("SELECT FROM maps.notes") == []
 
 
+def test_half_of_a_surrogate_pair_is_a_named_error_that_says_where(app: Engine) -> None:
+    with Session(app) as session, pytest.raises(TextError, match=r'^the value of "body" holds half of a surr') as told:
+        session.execute(insert(Note).values(body=f"{SECRET} \ud800"))
+
+    assert SECRET not in str(told.value)
+
+
 @pytest.mark.requirement("bots.P2.read-replicas", "bots.scalability.replicas")
 def test_the_readonly_engine_writes_nothing_whatever_its_login_may_do(
     library: Prepared, route: str, monkeypatch: pytest.MonkeyPatch

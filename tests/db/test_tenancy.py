@@ -197,6 +197,16 @@ def test_a_connection_that_is_lost_before_the_scope_begins_leaves_no_tenant(libr
             require(session)
 
 
+def test_a_session_in_autocommit_is_refused_because_its_tenant_would_be_forgotten(app: Engine) -> None:
+    add(app, ONE, "a")
+
+    with Session(app.execution_options(isolation_level="AUTOCOMMIT")) as session:
+        with pytest.raises(TenancyError, match="in autocommit, where a tenant would end"), tenant(session, ONE):
+            session.scalars(select(Book)).all()
+        with pytest.raises(TenancyError, match="no tenant"):
+            session.scalars(select(Book)).all()
+
+
 @pytest.mark.parametrize("value", ["", "x' OR 1=1 --", None, 7])
 def test_what_is_no_uuid_is_refused_before_anything_is_sent(app: Engine, value: object) -> None:
     with Session(app) as session:

@@ -22,6 +22,7 @@ from db.apps.dovvybuddy.queries import nearest
 from db.apps.dovvybuddy.seeds.demo import CHUNKS, vector
 from db.bootstrap import Login
 from db.errors import PoolerError
+from db.settings import PoolSettings
 from tests.db.conftest import Prepare, Prepared
 
 INI = """
@@ -34,6 +35,7 @@ unix_socket_dir =
 auth_type = any
 pool_mode = {mode}
 default_pool_size = {size}
+max_prepared_statements = 200
 """
 
 
@@ -174,3 +176,22 @@ def test_more_clients_than_server_connections_read_write_and_search(dovvybuddy: 
         engine.dispose()
 
     assert dovvybuddy.rows("SELECT count(*) FROM dovvybuddy.leads") == [(82,)]
+
+
+def test_prepared_statements_work_through_this_projects_pooler_which_tracks_them(
+    dovvybuddy: Prepared, tmp_path: Path
+) -> None:
+    """Where DB_PREPARED_STATEMENTS is on: each statement is prepared once, and asked of both server connections."""
+    login = dovvybuddy.access.application
+    try:
+        with pooler(dovvybuddy, tmp_path, size=2, login=login) as url, neighbours(url):
+            source = engine.engine(url, settings=PoolSettings(size=1, limit=1, prepared_statements=True))
+            seen = set()
+            for number in range(60):
+                with source.begin() as connection:
+                    row = connection.execute(text("SELECT pg_backend_pid(), 1 + :number"), {"number": number}).one()
+                    assert row[1] == 1 + number
+                    seen.add(row[0])
+        assert len(seen) == 2
+    finally:
+        engine.dispose()

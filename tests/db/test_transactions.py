@@ -110,7 +110,7 @@ def test_what_work_returns_is_returned_and_what_it_wrote_is_committed(
 @BOTH
 @pytest.mark.parametrize(
     "failure",
-    [RAISE.format(state) for state in ("40001", "40P01", "55P03", "57P01", "08006")]
+    [RAISE.format(state) for state in ("40001", "40P01", "55P03", "57P01", "57P02", "08006")]
     + ["SELECT pg_terminate_backend(pg_backend_pid())"],
 )
 @pytest.mark.requirement("bots.reliability.retry", "bots.layout.transactions")
@@ -254,6 +254,19 @@ def test_a_hidden_failure_is_not_committed_as_nothing(library: Prepared, route: 
     with pytest.raises(TransactionError, match=r"its error was hidden: use savepoint\(session\) around it"):
         runner(route, Hiding(), 5)
 
+    assert notes(library) == []
+
+
+def test_a_coroutine_function_is_refused_where_it_would_never_run(library: Prepared, route: str) -> None:
+    calls = []
+
+    async def work(session: Session) -> None:
+        calls.append(session)
+
+    with pytest.raises(TransactionError, match=r"is a coroutine function: it needs run_async\(\)"):
+        run(engine(route), work)  # type: ignore[unused-coroutine]  # the mistake
+
+    assert calls == []
     assert notes(library) == []
 
 
