@@ -44,7 +44,7 @@ def write(source: sqlalchemy.Engine, what: Generated) -> int:
                 numbers = range(start, min(start + CHUNK, what.count))
                 written += copy_rows(session, what.model, map(what.row, numbers), skip_existing=True)
                 session.commit()
-        if written:
-            connection.execute(sqlalchemy.text(f"ANALYZE {mapper.local_table}"))  # else the planner believes it empty
-            connection.commit()
+        if written:  # else the planner believes it empty, and searches read what GIN indexes have not sorted in yet
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            connection.execute(sqlalchemy.text(f"VACUUM (ANALYZE) {mapper.local_table}"))
     return written

@@ -53,7 +53,7 @@ class Bot(Authored, Owned, Base):
             "id",
             postgresql_where=text("is_active AND deleted_at IS NULL AND next_run_at IS NOT NULL"),
         ),
-        Index("ix_bots_search", "search", postgresql_using="gin"),
+        Index("ix_bots_search", "search", postgresql_using="gin", postgresql_with={"gin_pending_list_limit": 256}),
         owner("bots"),
         *members("bots", *AUTHORS),
     )

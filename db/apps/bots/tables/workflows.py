@@ -29,7 +29,7 @@ class Workflow(Authored, Owned, Base):
         CheckConstraint("slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'", name="slug"),
         CheckConstraint("jsonb_typeof(definition) = 'object'", name="definition"),
         Index("uq_workflows_slug", "organization_id", "slug", unique=True, postgresql_where=_LIVE),
-        Index("ix_workflows_search", "search", postgresql_using="gin"),
+        Index("ix_workflows_search", "search", postgresql_using="gin", postgresql_with={"gin_pending_list_limit": 256}),
         owner("workflows"),
         *members("workflows", *AUTHORS),
     )
@@ -97,7 +97,7 @@ class Task(Authored, Owned, Base):
             "workflow_run_id",
             postgresql_where=text("workflow_run_id IS NOT NULL"),
         ),
-        Index("ix_tasks_search", "search", postgresql_using="gin"),
+        Index("ix_tasks_search", "search", postgresql_using="gin", postgresql_with={"gin_pending_list_limit": 256}),
         owner("tasks"),
         within("tasks", "bot_id", "bots", ondelete="CASCADE"),
         within("tasks", "workflow_run_id", "workflow_runs", ondelete="CASCADE"),
