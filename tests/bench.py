@@ -71,7 +71,7 @@ class Table:
 
     def add(self, what: str, ours: str, raw: str, ratio: str, goal: str) -> None:
         self.rows.append((what, ours, raw, ratio, goal))
-        print(f"measured {what}", file=sys.stderr)
+        print(f"{what}: {ours}, psycopg {raw or 'none'}", file=sys.stderr)
 
     def expect(self, held: bool, told: str) -> None:
         if not held:
