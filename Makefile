@@ -35,7 +35,7 @@ python:
 figures: tools ## measure README's figures on this machine; COLD=1 also builds everything from nothing
 	@.venv/bin/python -m tests.figures $(if $(COLD),--cold)
 
-bench: tools ## what db/ costs beside raw psycopg, directly and through the pooler; needs the images of a stack
+bench: tools ## what db/ costs beside raw psycopg, directly and through the pooler; after a `make up`
 	@.venv/bin/python -m tests.bench
 
 docs: python ## write what is generated: docs/schemas, docs/drizzle, docs/requirements.md

@@ -1,9 +1,9 @@
 """`make bench`: what db/ costs, each figure beside raw psycopg's in the same run, directly and through the pooler.
 
 The table is `bots` with its indexes, triggers and policies: 100,000 rows of one organization. Ours and psycopg's are
-taken by turns, so that what else the machine does meets both; machines differ, and the ratio is what to compare. Needs
-the images of a deployed stack, named by PGSTACK_TEST_POSTGRES_IMAGE and PGSTACK_TEST_POOLER_IMAGE; everything it starts
-goes when it ends.
+taken by turns, so that what else the machine does meets both; machines differ, and the ratio (of medians, where there
+are several samples) is what to compare. Needs the images of a deployed stack, named by PGSTACK_TEST_POSTGRES_IMAGE and
+PGSTACK_TEST_POOLER_IMAGE, else the newest on this machine; everything it starts goes when it ends.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import docker
 import psycopg
 from psycopg import sql
 from sqlalchemy import Engine, event, select, text
@@ -70,7 +71,7 @@ class Table:
 
     def add(self, what: str, ours: str, raw: str, ratio: str, goal: str) -> None:
         self.rows.append((what, ours, raw, ratio, goal))
-        print(f"measured {what}", file=sys.stderr)
+        print(f"{what}: {ours}, psycopg {raw or 'none'}", file=sys.stderr)
 
     def expect(self, held: bool, told: str) -> None:
         if not held:
@@ -175,7 +176,8 @@ class Route:
                     action()
                 ours, raw = self._samples(action, lambda sent=sent: self._replay(sent))  # type: ignore[misc]
                 mine, theirs = (statistics.quantiles(it, n=20)[18] for it in (ours, raw))
-                self._line(f"{name}, p95 ms", mine, theirs, "10 (50)")
+                ratio = statistics.median(ours) / statistics.median(raw)
+                self.table.add(f"{name}, p95 ms, {self.way}", f"{mine:.2f}", f"{theirs:.2f}", f"{ratio:.2f}", "10 (50)")
                 self.table.expect(mine < 50, f"{name} takes {mine:.1f} ms ({self.way})")
             first, last = self._samples(sliced(None), sliced(deep))
             ratio = statistics.median(last) / statistics.median(first)
@@ -275,13 +277,27 @@ def _prepared(server: Server, app: str) -> Prepared:
     return prepared
 
 
+def _choose_images() -> None:
+    client = docker.from_env()
+    for role, repository in (("POSTGRES", "pgstack/postgres"), ("POOLER", "pgstack/pgbouncer")):
+        found = sorted(client.images.list(repository), key=lambda it: str(it.attrs["Created"]))
+        if not found and f"PGSTACK_TEST_{role}_IMAGE" not in os.environ:
+            sys.exit(f"make bench: there is no image {repository} on this machine: `make up` builds it")
+        os.environ.setdefault(f"PGSTACK_TEST_{role}_IMAGE", str(found[-1].id) if found else "")
+    client.close()
+
+
 def measure(seconds: float) -> int:
     """Print the table; returns 1 where a limit is not kept."""
+    _choose_images()
     os.environ["DB_CURSOR_KEY"] = "the bench signs its cursors with this"
     table = Table()
     imports(table)
     with contextlib.ExitStack() as running:
         server = running.enter_context(start_server())
+        with server.connect() as admin:  # as infra/selfhosted/postgres.py has it: else indexes seem dear
+            admin.execute("ALTER SYSTEM SET random_page_cost = 1.1")
+            admin.execute("SELECT pg_reload_conf()")
         folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
         prepared = _prepared(server, "bots")
         seeds.seed("bots", prepared.owner_url, ["base"], report=lambda _: None)

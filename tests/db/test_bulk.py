@@ -13,16 +13,18 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from db import bulk
+from db.async_engine import async_engine, dispose_async
 from db.bulk import copy_rows, copy_rows_async
 from db.engine import engine
 from db.errors import BulkError
 from db.tenancy import tenant, tenant_async
-from db.transactions import run
+from db.transactions import run, run_async
 from db.urls import DatabaseURL
 from tests.db.conftest import Prepared
 from tests.db.library import ONE, TWO, Base, Book, Details, Note, Organization
 
 pytestmark = pytest.mark.usefixtures("clean")
+PID = select(func.pg_backend_pid())
 NUMBERS: dict[type[Base], str] = {Note: "rank", Book: "pages"}
 Write = Callable[[str, type[Base], Iterable[Any]], int]
 
@@ -253,6 +255,42 @@ def test_what_is_not_the_rows_fault_stays_the_drivers_and_is_tried_again(library
             run(engine(route), work, attempts=2)
 
     assert calls == 2
+
+
+@pytest.mark.parametrize("model", [Note, Book])
+@pytest.mark.parametrize("runner", ["sync", "async"])
+def test_a_connection_that_is_lost_in_the_middle_is_replaced_and_the_rows_are_written_once(
+    library: Prepared, route: str, model: type[Base], runner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "_TOGETHER", 10)
+    monkeypatch.setattr(bulk, "_TOGETHER_ASYNC", 10)
+    calls = 0
+
+    def rows(pid: int) -> Iterable[dict[str, object]]:
+        nonlocal calls
+        calls += 1
+        for number in range(40):
+            if number == 25 and calls == 1:
+                library.rows("SELECT pg_terminate_backend(%s)", pid)
+            yield {"body": f"{number}"} if model is Note else {"organization_id": ONE, "title": f"{number}"}
+
+    def work(session: Session) -> int:
+        with tenant(session, ONE):
+            return copy_rows(session, model, rows(session.scalar(PID) or 0))
+
+    async def work_async(session: AsyncSession) -> int:
+        async with tenant_async(session, ONE):
+            return await copy_rows_async(session, model, rows(await session.scalar(PID) or 0))
+
+    async def main() -> int:
+        try:
+            return await run_async(async_engine(route), work_async)
+        finally:
+            await dispose_async()
+
+    assert (run(engine(route), work) if runner == "sync" else asyncio.run(main())) == 40
+    assert calls == 2
+    assert library.rows(f"SELECT count(*) FROM maps.{model.__tablename__}") == [(40,)]
 
 
 @pytest.mark.parametrize("model", [Note, Book])
