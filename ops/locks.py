@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ops import PROJECT
 from ops.errors import OpsError
-from ops.pulumi import PROJECT
 
 
 @dataclass(frozen=True)

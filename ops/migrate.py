@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ops import PROJECT
 from ops.errors import FAILED, OpsError, PulumiError, UnknownError
 from ops.prompts import confirm
-from ops.pulumi import PROJECT, REPO, Pulumi
+from ops.pulumi import REPO, Pulumi
 from ops.settings import settings
 from ops.stack import Stack, StackOption, resolve
 

@@ -13,9 +13,9 @@ from functools import cached_property
 from pathlib import Path
 
 from ops.errors import NoSuchStackError, OpsError, PulumiError, UnknownError
+from ops.locks import check_unlocked
 
 REPO = Path(__file__).resolve().parents[1]
-PROJECT = "pgstack"  # Pulumi.yaml
 _NO_TOOLS = "the Pulumi CLI is not on this machine yet: run `make tools`"
 
 
@@ -71,8 +71,6 @@ class Pulumi:
 
     def run(self, *arguments: str, stack: str) -> None:
         """Run it in front of the user. Raises OpsError if it fails; it has said why itself."""
-        from ops.locks import check_unlocked  # noqa: PLC0415 - it needs this module
-
         check_unlocked(stack, self.environ)
         sys.stdout.flush()  # what was said before stands before what Pulumi says
         interrupted = False

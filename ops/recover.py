@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ops import PROJECT
 from ops.errors import NoSuchStackError
 from ops.locks import check_nobody_works, locks
-from ops.pulumi import PROJECT, Pulumi
+from ops.pulumi import Pulumi
 from ops.stack import StackOption, resolve
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from ops import PROJECT
 from ops.errors import OpsError
 from ops.prompts import confirm_name
-from ops.pulumi import PROJECT, Pulumi
+from ops.pulumi import Pulumi
 from ops.settings import settings
 from ops.stack import StackOption, resolve
 

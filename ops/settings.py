@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ops import PROJECT
 from ops.errors import UnknownError
-from ops.pulumi import PROJECT, REPO
+from ops.pulumi import REPO
 
 
 @dataclass(frozen=True)

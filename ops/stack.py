@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ops import PROJECT
 from ops.errors import NoSuchStackError, PulumiError, UnknownError
 from ops.files import write
-from ops.pulumi import PROJECT, Pulumi, short
+from ops.pulumi import Pulumi, short
 
 if TYPE_CHECKING:
     from db.urls import DatabaseURL
