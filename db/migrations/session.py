@@ -168,14 +168,19 @@ def refuse_transaction_pooler(control: Connection, connection: sqlalchemy.Connec
     """
     before = _scalar(control, "SELECT pg_backend_pid()")
     connection.exec_driver_sql("SELECT 1")  # begins a transaction
-    release = threading.Timer(_POOLER_PATIENCE, connection.rollback)
+    starved = threading.Event()  # set before the rollback, so that it is set when `control` gets its answer by that
+
+    def give_way() -> None:
+        starved.set()
+        connection.rollback()
+
+    release = threading.Timer(_POOLER_PATIENCE, give_way)
     release.start()
     after = _scalar(control, "SELECT pg_backend_pid()")
-    starved = not release.is_alive()
     release.cancel()
     release.join()
     connection.rollback()
-    if starved or before != after:
+    if starved.is_set() or before != after:
         raise PoolerError(
             "this URL leads to a transaction pooler, which cannot hold the migrations' lock:"
             f" give the direct URL ({URL_VARIABLE}, `pgstack env` prints it)"

@@ -74,7 +74,10 @@ class BackupContainer:
 
 def ask(engine: Engine, container: str) -> BackupContainer:
     """Raises EngineError when pgBackRest does not answer."""
-    return parse(engine.run(container, ["sh", "-c", _LOOK, "sh", *PGBACKREST]))
+    said = engine.run(container, ["sh", "-c", _LOOK, "sh", *PGBACKREST])
+    if not said:  # a busy engine now and then loses what a command printed that ended well (seen at load 5 and more)
+        said = engine.run(container, ["sh", "-c", _LOOK, "sh", *PGBACKREST])
+    return parse(said)
 
 
 def repository(engine: Engine, container: str) -> Repository:
