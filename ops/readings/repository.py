@@ -75,7 +75,7 @@ class BackupContainer:
 def ask(engine: Engine, container: str) -> BackupContainer:
     """Raises EngineError when pgBackRest does not answer."""
     said = engine.run(container, ["sh", "-c", _LOOK, "sh", *PGBACKREST])
-    if not said:  # a busy engine now and then loses what a command printed that ended well (seen at load 5 and more)
+    if "[" not in said:  # a busy engine now and then loses what a command printed that ended well (seen at load 5)
         said = engine.run(container, ["sh", "-c", _LOOK, "sh", *PGBACKREST])
     return parse(said)
 
