@@ -19,5 +19,5 @@ def test_every_shell_line_of_the_readme_works_as_it_stands(new_stack: NewStack) 
     stack.env |= {"PULUMI_STACK": stack.name, "PAGER": "cat"}
     done = stack.run("bash", "-euo", "pipefail", "-c", script)
     assert "Palancar" in done.stdout
-    assert "0002_remember_each" in done.stdout
+    assert re.search(r"\d{4}_remember_each", done.stdout)
     assert f"{stack.prefix}-pooler" in done.stdout
