@@ -183,6 +183,7 @@ def test_the_load_set_says_how_far_it_is_and_comes_once(stack: Stack, pgstack: R
         assert pgstack("seed", "maps", "--set", "load").stdout == "maps: 0 rows written (load)\n"
     finally:  # the stack is shared with tests that count
         stack.admin_sql("TRUNCATE maps.users, maps.verifications CASCADE", "maps")
+        pgstack("seed", "maps")
 
 
 def test_a_backup_taken_now_is_listed(pgstack: Run) -> None:
