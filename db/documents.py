@@ -44,7 +44,7 @@ _VERSION: Final = "version"  # the key in the JSON
 _CHECK: Final = object()  # the context of a validation whose result nobody keeps
 
 
-class _UnwrappedError(DocumentError, DontWrapMixin):
+class UnwrappedError(DocumentError, DontWrapMixin):
     """SQLAlchemy would bury what a bind processor raises in the statement and all its values."""
 
 
@@ -53,7 +53,8 @@ class Part(BaseModel):
 
     __slots__ = ("_owner",)  # not a private attribute: copies must not take it along
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+    # errors of assignments get into logs: they say what is wrong with the value and don't show it
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, hide_input_in_errors=True)
 
     def model_post_init(self, context: Any, /) -> None:
         """Adopt what the fields hold; a subclass that overrides this calls it."""
@@ -162,11 +163,16 @@ class DocumentType(TypeDecorator[D]):
         """The model's JSON with its version."""
         if value is None:
             return None
-        data = self.fitting(value).model_dump(mode="json", warnings=False)
-        self._validated(data, _CHECK)  # a list that was appended to, or a model_construct, was never checked
-        if _SUSPICIOUS.search(json.dumps(data)):  # far faster than to walk through every document
-            for path, problem in unstorable(data):
-                raise self._error(f"field {'.'.join(path)}: {problem}")
+        try:
+            # a list that was appended to, or a model_construct, was never checked; model_dump drops what does not fit
+            data = self._validated(_raw(self.fitting(value)), _CHECK).model_dump(mode="json", warnings=False)
+        except DocumentError:
+            raise
+        except (TypeError, ValueError, RecursionError) as error:
+            raise self._error(_no_json(error)) from None
+        self._validated(data, _CHECK)  # that it can be read again
+        if told := refusal(data):
+            raise self._error(told)
         return {_VERSION: self.model.document_version, **data}
 
     def process_result_value(self, value: Any, dialect: Dialect) -> D | None:  # noqa: ARG002
@@ -183,7 +189,7 @@ class DocumentType(TypeDecorator[D]):
         for step in range(version, current):
             try:
                 data = self.model._upgrades[step](data)  # its own base's
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
+            except Exception as error:
                 raise self._error(f"cannot be upgraded from version {step}: {type(error).__name__}") from error
         return self._validated(data)
 
@@ -200,9 +206,23 @@ class DocumentType(TypeDecorator[D]):
             raise self._error(told) from None  # its own text would show the values
 
     def _error(self, told: str) -> DocumentError:
-        column = self.column
-        place = f"{column.table}.{column.name}" if column is not None and column.table is not None else "a document"
-        return _UnwrappedError(f"{place} ({self.model.__name__}) {told}")
+        return UnwrappedError(f"{place(self.column) or 'a document'} ({self.model.__name__}) {told}")
+
+
+def place(column: Column[Any] | None) -> str:
+    """The name of a column for messages; empty while it has no table."""
+    return f"{column.table}.{column.name}" if column is not None and column.table is not None else ""
+
+
+def _raw(value: Any) -> Any:
+    """`value` with the fields of its Parts as they are, for another validation: an instance counts as validated."""
+    if isinstance(value, Part):
+        return {name: _raw(it) for name, it in value.__dict__.items()}
+    if isinstance(value, dict):
+        return {key: _raw(it) for key, it in value.items()}
+    if type(value) is tuple or isinstance(value, list):
+        return [_raw(it) for it in value]
+    return value
 
 
 class _Rows(WeakKeyDictionary[InstanceState[Any], str]):
@@ -225,41 +245,57 @@ class _Rows(WeakKeyDictionary[InstanceState[Any], str]):
         return super().pop(state, *default)
 
 
-class _Containers:
-    """Lists, dicts and sets in a document: like a Part, they tell their owner."""
+class Containers:
+    """Lists, dicts and sets in a document, or in place of one (db.jsonb): like a Part, they tell their owner."""
 
     _owner: Any = None
 
     def changed(self) -> None:
         """What sqlalchemy.ext.mutable's containers call after every change."""
-        _adopt_items(self)
+        try:
+            _adopt_items(self)
+        except RecursionError:
+            raise DocumentError("what was put into JSON is nested too deeply") from None
         _changed(self)
 
+    @property
+    def _parents(self) -> _Rows:
+        rows: _Rows = self.__dict__.setdefault("_rows", _Rows())
+        return rows
 
-class _List(_Containers, MutableList[Any]):
+
+class _List(Containers, MutableList[Any]):
     pass
 
 
-class _Dict(_Containers, MutableDict[Any, Any]):
+class _Dict(Containers, MutableDict[Any, Any]):
     @classmethod
     def coerce(cls, key: str, value: Any) -> Any:  # noqa: ARG003  # MutableDict's signature
         return value
 
 
-class _Set(_Containers, MutableSet[Any]):
+class _Set(Containers, MutableSet[Any]):
     pass
 
 
 def _changed(node: Any) -> None:
-    """Walk up to the document and mark its rows as modified."""
-    while not isinstance(node, Document):
-        node = getattr(node, "_owner", None)
-        if node is None:  # in no document yet
-            return
+    """Walk up to what the column holds and mark its rows as modified."""
+    while (owner := getattr(node, "_owner", None)) is not None:
+        node = owner
+    if not isinstance(node, (Document, Containers)):  # a Part in no document yet
+        return
     for state, key in list(node._parents.items()):
         row = state.obj()
         if row is not None and state.dict.get(key) is node:  # else it was replaced by another document
             flag_modified(row, key)
+
+
+def adopted(value: Any, owner: Any) -> Any:
+    """`_adopted`, or a DocumentError where Python's stack ends."""
+    try:
+        return _adopted(value, owner)
+    except RecursionError:
+        raise DocumentError("a value for a JSONB column is nested too deeply") from None
 
 
 def _adopted(value: Any, owner: Any) -> Any:
@@ -267,13 +303,13 @@ def _adopted(value: Any, owner: Any) -> Any:
     kind = type(value)
     if kind in _PLAIN:  # first: it is most of what there is
         return value
-    if isinstance(value, (Part, _Containers)):
+    if isinstance(value, (Part, Containers)):
         holder = getattr(value, "_owner", None)
         if holder is not None and holder is not owner:  # by identity: two containers may be equal
             value = copy.deepcopy(value)
             holder = None
         object.__setattr__(value, "_owner", owner)
-        if holder is None and isinstance(value, _Containers):  # a copy's items have no owner either
+        if holder is None and isinstance(value, Containers):  # a copy's items have no owner either
             _adopt_items(value)
         return value
     if kind is tuple:
@@ -293,10 +329,10 @@ _TELLING: dict[type, Any] = {list: _List, dict: _Dict, set: _Set}
 def _adopt_fields(node: Part) -> None:
     for name in type(node).model_fields:
         if name in node.__dict__:
-            node.__dict__[name] = _adopted(node.__dict__[name], node)
+            node.__dict__[name] = adopted(node.__dict__[name], node)
 
 
-def _adopt_items(node: _Containers) -> None:
+def _adopt_items(node: Containers) -> None:
     if isinstance(node, list):
         for position, item in enumerate(node):
             list.__setitem__(node, position, _adopted(item, node))
@@ -308,6 +344,23 @@ def _adopt_items(node: _Containers) -> None:
 # the escape of a NUL byte, of surrogates, in pairs or not, and what json makes of numbers that are not finite
 _SUSPICIOUS = re.compile(r"\\u(?:0000|d[89a-f])|NaN|Infinity")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def refusal(value: Any) -> str | None:
+    """Why `value` cannot be stored as JSON, without the value."""
+    try:
+        if _SUSPICIOUS.search(json.dumps(value)):  # far faster than to walk through every document
+            for path, problem in unstorable(value):
+                return f"field {'.'.join(path)}: {problem}" if path else problem
+    except (TypeError, ValueError, RecursionError) as error:
+        return _no_json(error)
+    return None
+
+
+def _no_json(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "is nested too deeply"
+    return f"holds what JSON has no word for ({type(error).__name__})"
 
 
 def unstorable(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -322,8 +375,8 @@ def unstorable(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
     elif isinstance(value, Mapping):
         for key, item in value.items():
             yield from unstorable(key, (*path, "(a key)"))
-            yield from unstorable(item, (*path, key))
-    elif isinstance(value, list):
+            yield from unstorable(item, (*path, str(key)))
+    elif isinstance(value, (list, tuple)):
         for position, item in enumerate(value):
             yield from unstorable(item, (*path, str(position)))
 

@@ -26,6 +26,7 @@ from db.apps.bots.models import (
     Organization,
     OrganizationMember,
     Role,
+    Setting,
     Task,
     User,
 )
@@ -164,6 +165,32 @@ def test_a_config_is_a_model_whose_changes_are_written_and_whose_errors_are_name
         new_bot(config={"timezone": "Mars/Olympus"})
     with pytest.raises(DocumentError, match="NUL"):
         us.execute(Bot.__table__.update().values(config=documents.BotConfig(start_url="a\0b")))  # type: ignore[attr-defined]
+
+
+@pytest.mark.requirement("bots.P1.json-columns")
+def test_a_step_that_was_put_in_as_a_mapping_is_written(us: Session) -> None:
+    us.get_one(Bot, OURS.bot).config.steps.append({"action": "open"})  # type: ignore[arg-type]
+    us.flush()
+    us.expire_all()
+
+    assert us.get_one(Bot, OURS.bot).config.steps[-1] == documents.Step(action="open")
+
+
+@pytest.mark.requirement("bots.P1.json-columns")
+def test_json_of_any_shape_is_tracked_and_what_cannot_be_stored_is_named(us: Session) -> None:
+    us.get_one(BotRun, OURS.run).input["b"] = [3]
+    us.flush()
+    us.expire_all()
+
+    run = us.get_one(BotRun, OURS.run)
+    assert run.input["b"] == [3]
+    run.input["b"].append("se\0cret")
+    with pytest.raises(DocumentError, match=r"^bots\.bot_runs\.input field b\.1: a text cannot hold a NUL byte$"):
+        us.flush()
+    us.rollback()
+    us.add(Setting(organization_id=OURS.organization, key="k", value="se\0cret"))
+    with pytest.raises(DocumentError, match=r"^bots\.settings\.value a text cannot hold a NUL byte$"):
+        us.flush()
 
 
 @pytest.mark.parametrize("column", ENUMS, ids=str)

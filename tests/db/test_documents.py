@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
-from sqlalchemy import Engine, cast, insert, select, text
+from pydantic import BaseModel, Field
+from sqlalchemy import Engine, cast, insert, literal, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
@@ -365,14 +365,89 @@ def test_a_model_that_could_not_be_tracked_or_upgraded_is_refused_at_once() -> N
     document(WithFixed)
 
 
-def test_an_upgrade_that_fails_is_named(app: Engine) -> None:
+@pytest.mark.parametrize(
+    ("fails", "name"), [(lambda old: {"x": old["missing"]}, "KeyError"), (lambda _: {"x": 1 / 0}, "ZeroDivisionError")]
+)
+def test_an_upgrade_that_fails_is_named(app: Engine, fails: Any, name: str) -> None:
     class Brittle(Document, version=2):
         pass
 
-    @Brittle.upgrade(1)
-    def _(old: dict[str, Any]) -> dict[str, Any]:
-        return {"x": old["missing"]}
+    Brittle.upgrade(1)(fails)
 
-    words = r"a document \(Brittle\) cannot be upgraded from version 1: KeyError"
+    words = rf"a document \(Brittle\) cannot be upgraded from version 1: {name}"
     with Session(app) as session, pytest.raises(DocumentError, match=words):
         session.scalar(select(cast(text("'{}'"), document(Brittle))))
+
+
+def test_what_is_put_in_as_a_mapping_is_written_whole(library: Prepared, app: Engine) -> None:
+    class Place(Part):
+        room: int = 1
+
+    class Plan(Document):
+        places: list[Place] = Field(default_factory=list)
+        named: dict[str, Place] = Field(default_factory=dict)
+        pair: tuple[list[Place], int] = Field(default_factory=lambda: ([], 1))
+
+    plan = Plan()
+    plan.places.append({"room": 5})  # type: ignore[arg-type]
+    plan.named["k"] = {"room": 7}  # type: ignore[assignment]
+    plan.pair[0].append({"room": 9})  # type: ignore[arg-type]
+
+    with Session(app) as session:
+        kept = session.scalar(select(literal(plan, document(Plan))))
+
+    assert kept == Plan(places=[Place(room=5)], named={"k": Place(room=7)}, pair=([Place(room=9)], 1))
+
+    saved = save(app, FULL.model_copy(deep=True))
+    with Session(app) as session:
+        details = session.get_one(Note, saved).details
+        assert details is not None
+        details.shelves.append({"room": "east"})  # type: ignore[arg-type]  # its room is required
+        session.commit()
+        session.get_one(Note, saved).details.shelves.append({"zzz": 5})  # type: ignore[arg-type,union-attr]
+        with pytest.raises(
+            DocumentError, match=r"field shelves\.2\.room: Field required; field shelves\.2\.zzz: Extra"
+        ):
+            session.commit()
+
+    assert stored(library)["shelves"][1] == {"room": "east", "labels": []}
+
+
+class Anything(Document):
+    value: dict[str, Any] = Field(default_factory=dict)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (object(), r"holds what JSON has no word for \(PydanticSerializationError\)"),
+        (b"\xff", r"holds what JSON has no word for \(UnicodeDecodeError\)"),
+        (10**5000, r"holds what JSON has no word for \(ValueError\)"),
+    ],
+    ids=["object", "bytes", "digits"],
+)
+def test_what_json_cannot_say_is_named(app: Engine, value: object, words: str) -> None:
+    given = Anything(value={"secret": value})
+
+    with Session(app) as session, pytest.raises(DocumentError, match=rf"^a document \(Anything\) {words}$"):
+        session.scalar(select(literal(given, document(Anything))))
+
+
+def test_a_document_that_is_nested_too_deeply_is_named() -> None:
+    deep: Any = []
+    for _ in range(3_000):
+        deep = [deep]
+
+    with pytest.raises(ValueError, match="nested too deeply"):
+        Anything(value={"a": deep})
+    with pytest.raises(ValueError, match="nested too deeply"):
+        Anything().value = {"a": deep}
+    with pytest.raises(DocumentError, match="nested too deeply"):
+        Anything().value["a"] = deep
+
+
+def test_an_assignment_that_does_not_fit_is_refused_without_showing_the_value() -> None:
+    with pytest.raises(ValueError, match="valid integer") as told:
+        Details().copies = "secret"  # type: ignore[assignment]
+
+    assert "secret" not in str(told.value)

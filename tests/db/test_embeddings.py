@@ -15,7 +15,7 @@ from db import engine, migrations, seeds
 from db.apps.dovvybuddy.models import DIMENSIONS, ContentEmbedding
 from db.apps.dovvybuddy.queries import destinations_by_name, nearest, sites_by_name
 from db.apps.dovvybuddy.seeds.demo import CHUNKS, vector
-from db.errors import DbError, EmbeddingError
+from db.errors import DbError, DocumentError, EmbeddingError
 from db.urls import DatabaseURL
 from tests.db.conftest import Prepare, Prepared, Server
 
@@ -268,6 +268,10 @@ class TestUnderAFilter:
             it.chunk.content_path.startswith("sites/7/") and it.chunk.metadata_["tags"] == ["t1"] for it in found
         )
         assert nearest(filtered, rare_queries()[0], metadata={"site": 1000}) == []
+        with pytest.raises(
+            DocumentError, match=r"^dovvybuddy\.content_embeddings\.metadata field a: a text cannot hold a NUL"
+        ):
+            nearest(filtered, rare_queries()[0], metadata={"a": "\0"})
         assert nearest(filtered, rare_queries()[0], path_prefix="sites/%/") == []
 
     def test_the_settings_end_with_the_search(self, filtered: Session) -> None:

@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, MetaData, Text, func, text
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from db.jsonb import Json
 from db.naming import CONVENTION
 from db.vectors import Embedding
 
@@ -32,8 +33,8 @@ class Base(DeclarativeBase):
     type_annotation_map = {  # noqa: RUF012  # SQLAlchemy's own attribute
         str: Text,
         datetime: TIMESTAMP(timezone=True),
-        dict[str, Any]: JSONB,
-        list[dict[str, Any]]: JSONB,
+        dict[str, Any]: Json(),
+        list[dict[str, Any]]: Json(),
     }
 
 
@@ -112,7 +113,7 @@ class Session(Base):
     __table_args__ = (json_is("diver_profile", "object"), json_is("conversation_history", "array"))
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=text("uuid_generate_v4()"))
-    diver_profile: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    diver_profile: Mapped[dict[str, Any] | None] = mapped_column(Json(none_as_null=True))
     conversation_history: Mapped[list[dict[str, Any]]] = mapped_column(server_default=text("'[]'::jsonb"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime] = mapped_column(server_default=text("now() + interval '24 hours'"), index=True)

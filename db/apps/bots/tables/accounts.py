@@ -12,11 +12,12 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from sqlalchemy import CheckConstraint, Computed, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, func, text
-from sqlalchemy.dialects.postgresql import INET, JSONB
+from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from db.apps.bots.enums import MemberStatus, OrganizationPlan, UserStatus
 from db.apps.bots.tables.base import AUTHORS, Authored, Base, Owned, Timed, made_id, members, owner, within
+from db.jsonb import Json
 
 _SCOPE = "COALESCE(organization_id, '00000000-0000-0000-0000-000000000000'::uuid)"
 _LIVE = text("deleted_at IS NULL")
@@ -260,4 +261,4 @@ class Setting(Authored, Owned, Base):
     id: Mapped[uuid.UUID] = made_id()
     user_id: Mapped[uuid.UUID | None]
     key: Mapped[str]
-    value: Mapped[Any] = mapped_column(JSONB)
+    value: Mapped[Any] = mapped_column(Json())

@@ -8,10 +8,11 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import FetchedValue, ForeignKeyConstraint, MetaData, Text, func
-from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, ENUM, JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, ENUM, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from db.apps.bots import enums
+from db.jsonb import Json
 from db.naming import CONVENTION
 from db.soft_delete import SoftDelete
 from db.tenancy import TenantOwned
@@ -34,8 +35,8 @@ class Base(DeclarativeBase):
         str: Text,
         bytes: BYTEA,
         datetime: TIMESTAMP(timezone=True),
-        dict[str, Any]: JSONB(none_as_null=True),
-        list[dict[str, Any]]: JSONB(none_as_null=True),
+        dict[str, Any]: Json(none_as_null=True),
+        list[dict[str, Any]]: Json(none_as_null=True),
         list[str]: ARRAY(Text),
         enums.UserStatus: _enum(enums.UserStatus, "user_status"),
         enums.OrganizationPlan: _enum(enums.OrganizationPlan, "organization_plan"),

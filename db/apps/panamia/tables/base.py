@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ColumnElement, FetchedValue, ForeignKey, MetaData, Text, func, text
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Mapped, MappedColumn, mapped_column
 
 from db.ids import new_id
+from db.jsonb import Json as JsonType
 from db.naming import CONVENTION
 
 Json = dict[str, Any] | list[Any]
@@ -21,7 +22,7 @@ class Base(DeclarativeBase):
     """Declarative base of this app's tables, all in schema panamia."""
 
     metadata = MetaData(schema="panamia", naming_convention=CONVENTION)
-    type_annotation_map = {str: Text, datetime: TIMESTAMP(timezone=True), Json: JSONB}  # noqa: RUF012  # SQLAlchemy's
+    type_annotation_map = {str: Text, datetime: TIMESTAMP(timezone=True), Json: JsonType()}  # noqa: RUF012  # SQLAlchemy's
     # UPDATE ... RETURNING updated_at: an AsyncSession cannot fetch it when it is read
     __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012  # SQLAlchemy's
 
