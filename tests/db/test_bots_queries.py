@@ -127,6 +127,17 @@ def test_a_bot_comes_with_its_ten_newest_runs_and_its_author(us: Session) -> Non
     assert bots.get_bot_with_runs(us, THEIRS.bot) is None
 
 
+@pytest.mark.requirement("bots.patterns.get-with-runs")
+def test_a_bot_whose_author_has_left_comes_without_a_name(us: Session) -> None:
+    us.execute(update(OrganizationMember).values(deleted_at=func.now()))
+    us.execute(select(func.set_config("app.user_id", "", True)))  # nobody: one sees oneself anyway
+
+    found = bots.get_bot_with_runs(us, OURS.bot)
+
+    assert found is not None
+    assert (found.bot.created_by_id, found.bot.created_by) == (OURS.user, None)
+
+
 @pytest.mark.requirement("bots.patterns.soft-delete", "bots.P1.soft-deletes")
 def test_a_deleted_bot_is_gone_from_queries_and_its_slug_is_free(us: Session) -> None:
     deleted = bots.soft_delete_bot(us, OURS.bot)

@@ -24,7 +24,7 @@ MOST_FOUND = 1000  # the database function refuses more
 
 @dataclass(frozen=True)
 class BotWithRuns:
-    """A bot, its newest runs, and who made it: `bot.created_by` has id, name and email, and is None for who has left."""
+    """A bot, its newest runs, and who made it: `bot.created_by` has id, name and email; None for who has left."""
 
     bot: Bot
     runs: Sequence[BotRun]
