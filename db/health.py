@@ -2,12 +2,12 @@
 
     uvicorn db.health:app
 
-Every GET is answered with 200, or 503 where a database does not answer or has no schema, and
+Every GET is answered with 200, or 503 where a database does not answer or has no schema of its app, and
 
     {"status": "ok", "apps": {"maps": {"status": "ok", "latency_ms": 1.9, "revision": "0002_better_auth"}}}
 
-It asks the databases of DATABASE_URL and of every <APP>_DATABASE_URL for the apps that live in them. Why one does not
-answer is logged by `db.health` and not told to the caller.
+It asks the databases of DATABASE_URL and of every <APP>_DATABASE_URL for the apps that live in them; <APP>'s has to be
+among those of its own. Why one does not answer is logged by `db.health` and not told to the caller.
 """
 
 from __future__ import annotations
@@ -60,7 +60,11 @@ async def check(environ: Mapping[str, str] | None = None) -> Health:
     if shared := values.get("DATABASE_URL"):
         wanted["DATABASE_URL"] = shared
     answers = await asyncio.gather(*(_ask(name, url) for name, url in wanted.items()))
-    found = {name: answer for part in answers for name, answer in part.items()}
+    found: dict[str, AppHealth] = {}
+    for part in answers:
+        for name, answer in part.items():  # of two answers about one app, the bad one
+            if name not in found or found[name]["status"] == "ok":
+                found[name] = answer
     fine = bool(found) and all(it["status"] == "ok" for it in found.values())
     return {"status": "ok" if fine else "failing", "apps": dict(sorted(found.items()))}
 
@@ -100,7 +104,7 @@ app = _App()
 
 
 async def _ask(name: str, text: str) -> dict[str, AppHealth]:
-    """The apps in one database; where it does not answer, the one that its variable names."""
+    """The apps in one database and the one that its variable names, even where it is not there or does not answer."""
     down: dict[str, AppHealth] = {name: {"status": "unreachable", "latency_ms": None, "revision": None}}
     try:
         url = DatabaseURL.parse(text)
@@ -140,7 +144,10 @@ async def _revisions(name: str, url: DatabaseURL) -> dict[str, AppHealth]:
                 "latency_ms": latency,
                 "revision": revision,
             }
-    return found or {name: {"status": "not migrated", "latency_ms": latency, "revision": None}}
+    if not found or (name in apps.names() and name not in found):
+        log.warning("%s: its database has no schema that is migrated", name)
+        found[name] = {"status": "not migrated", "latency_ms": latency, "revision": None}
+    return found
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -32,9 +32,14 @@ def rank(column: Column, text: str, config: str = "english") -> ColumnElement[fl
     return func.ts_rank_cd(column, _query(text, config))
 
 
-def _query(text: str, config: str) -> ColumnElement[Any]:
+def checked(text: str) -> str:
+    """`text`, for a search function of the database. Raises as `matches`."""
     if "\0" in text:
         raise SearchError("the search text holds a NUL byte")
     if len(text) > _LONGEST:
         raise SearchError(f"the search text has {len(text)} characters: search for {_LONGEST} at most")
-    return func.websearch_to_tsquery(cast(literal(config), REGCONFIG), text)
+    return text
+
+
+def _query(text: str, config: str) -> ColumnElement[Any]:
+    return func.websearch_to_tsquery(cast(literal(config), REGCONFIG), checked(text))

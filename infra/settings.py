@@ -157,7 +157,7 @@ class Settings(BaseModel):
 
 def _conflicts(settings: Settings) -> Iterator[tuple[set[str], str]]:
     """What is wrong about several settings together: their keys, and a line."""
-    for name in known_seeds.NOT_IN_PRODUCTION if settings.environment == "production" else ():
+    for name in known_seeds.NOT_IN_PRODUCTION if settings.environment not in known_seeds.WITH_EXAMPLES else ():
         if name in settings.seeds:
             yield {"environment", "seeds"}, f"pgstack:seeds contains {name}: a production stack takes base only"
     if settings.pooled_port and settings.pooled_port == settings.direct_port:

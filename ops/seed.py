@@ -43,7 +43,7 @@ def seed(
     apps = [found.app(app)] if app else found.apps
     wanted = tuple(sets or settings(found.name).seeds)
     examples = [name for name in sets or () if name in seeds.NOT_IN_PRODUCTION]
-    if examples and found.environment == "production" and not yes:
+    if examples and found.environment not in seeds.WITH_EXAMPLES and not yes:
         confirm(f"Stack {found.name} is production: write the example rows of {', '.join(examples)} into it?")
     for name in apps:
         written = seeds.seed(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SETS = ("base", "demo", "load")
 NOT_IN_PRODUCTION = ("demo", "load")
+WITH_EXAMPLES = ("dev", "preview", "staging")  # environments; any other word is taken for production
 
 
 def _files(app: str, sets: Sequence[str]) -> dict[str, Path]:
@@ -47,13 +48,13 @@ def seed(
     """Write `sets` through the owner's direct URL; returns the rows written, 0 the second time.
 
     `ROWS` of all sets are one transaction; what is generated follows in chunks of one transaction each, so that a run
-    that was interrupted goes on where it stopped. Example data is refused in production, unless
-    `allowed_in_production` names its set.
+    that was interrupted goes on where it stopped. Example data is refused unless `environment` is one of
+    WITH_EXAMPLES, however production is spelt, or `allowed_in_production` names its set.
 
     Raises SeedError for an unknown set, for example data in production, and where a table is missing.
     """
     refused = [name for name in sets if name in NOT_IN_PRODUCTION and name not in allowed_in_production]
-    if refused and environment == "production":
+    if refused and environment not in WITH_EXAMPLES:
         raise SeedError(f'seed set "{refused[0]}" holds example data and is refused in production: use "base"')
     files = _files(app, sets)
     from db.seeds.rows import write  # noqa: PLC0415  # loads SQLAlchemy

@@ -390,7 +390,7 @@ export const organizationMembers = botsSchema.table(
     roleId: uuid("role_id").notNull(),
     roleIsSystem: boolean("role_is_system").notNull().default(true),
     roleScopeId: uuid("role_scope_id").notNull().generatedAlwaysAs(sql`CASE WHEN role_is_system THEN '00000000-0000-0000-0000-000000000000'::uuid ELSE organization_id END`),
-    status: memberStatus("status").notNull().default("active"),
+    status: memberStatus("status").notNull().default("invited"),
     joinedAt: timestamp("joined_at", { withTimezone: true, mode: "date" }),
     createdById: uuid("created_by_id"),
     updatedById: uuid("updated_by_id"),

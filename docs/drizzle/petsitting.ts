@@ -5,7 +5,7 @@
 
 import { createId } from "@paralleldrive/cuid2";
 import { sql } from "drizzle-orm";
-import { boolean, check, date, foreignKey, index, integer, pgSchema, text, timestamp, type PgTableExtraConfigValue } from "drizzle-orm/pg-core";
+import { boolean, check, date, foreignKey, index, integer, pgSchema, text, timestamp, type PgTableExtraConfigValue, unique } from "drizzle-orm/pg-core";
 import * as panamia from "./panamia";
 
 export const petsittingSchema = pgSchema("petsitting");
@@ -25,6 +25,7 @@ export const listings = petsittingSchema.table(
   (table): PgTableExtraConfigValue[] => [
     check("ck_listings_price_cents", sql`price_cents >= 0`),
     foreignKey({ name: "fk_listings_sitter_id_users", columns: [table.sitterId], foreignColumns: [panamia.users.id] }).onDelete("cascade"),
+    unique("uq_listings_id_sitter_id").on(table.id, table.sitterId),
     index("ix_listings_sitter_id_created_at_id").on(table.sitterId, table.createdAt, table.id),
   ],
 );
@@ -46,7 +47,7 @@ export const bookings = petsittingSchema.table(
     check("ck_bookings_days", sql`ends_on >= starts_on`),
     check("ck_bookings_not_oneself", sql`owner_id <> sitter_id`),
     check("ck_bookings_status", sql`status IN ('requested', 'confirmed', 'declined', 'cancelled', 'completed')`),
-    foreignKey({ name: "fk_bookings_listing_id_listings", columns: [table.listingId], foreignColumns: [listings.id] }).onDelete("cascade"),
+    foreignKey({ name: "fk_bookings_listing_id_sitter_id_listings", columns: [table.listingId, table.sitterId], foreignColumns: [listings.id, listings.sitterId] }).onDelete("cascade"),
     foreignKey({ name: "fk_bookings_owner_id_users", columns: [table.ownerId], foreignColumns: [panamia.users.id] }).onDelete("cascade"),
     foreignKey({ name: "fk_bookings_sitter_id_users", columns: [table.sitterId], foreignColumns: [panamia.users.id] }).onDelete("cascade"),
     index("ix_bookings_listing_id_starts_on").on(table.listingId, table.startsOn),

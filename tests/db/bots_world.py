@@ -73,7 +73,7 @@ def _rows(it: World) -> Iterator[tuple[str, dict[str, object]]]:
     yield "roles", {"id": it.role, "organization_id": org, "name": f"keeper of {word}s"}
     yield (
         "organization_members",
-        {"id": it.member, "organization_id": org, "user_id": it.user, "role_id": SYSTEM_ROLE},
+        {"id": it.member, "organization_id": org, "user_id": it.user, "role_id": SYSTEM_ROLE, "status": "active"},
     )
     yield (
         "sessions",

@@ -32,7 +32,15 @@ from db.apps.bots.models import (
 )
 from db.apps.bots.queries import accounts, bots, credentials, work
 from db.encryption import Keyring, place
-from db.errors import DecryptionError, DocumentError, SoftDeleteError, TenancyError, UnknownKeyError
+from db.errors import (
+    DecryptionError,
+    DocumentError,
+    PageError,
+    SearchError,
+    SoftDeleteError,
+    TenancyError,
+    UnknownKeyError,
+)
 from db.tenancy import tenant
 from db.urls import DatabaseURL
 from tests.db.bots_world import OURS, SYSTEM_ROLE, THEIRS, migrated
@@ -40,6 +48,7 @@ from tests.db.conftest import Prepare
 from tests.db.test_transaction_pooler import pooler
 
 ENUMS = [it for table in Base.metadata.sorted_tables for it in table.c if getattr(it.type, "enum_class", None)]
+COOKIE = enums.CredentialType.COOKIE
 TOMORROW = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)
 
 
@@ -119,6 +128,17 @@ def test_a_bot_comes_with_its_ten_newest_runs_and_its_author(us: Session) -> Non
     assert bots.get_bot_with_runs(us, THEIRS.bot) is None
 
 
+@pytest.mark.requirement("bots.patterns.get-with-runs")
+def test_a_bot_whose_author_has_left_comes_without_a_name(us: Session) -> None:
+    us.execute(update(OrganizationMember).values(deleted_at=func.now()))
+    us.execute(select(func.set_config("app.user_id", "", True)))  # nobody: one sees oneself anyway
+
+    found = bots.get_bot_with_runs(us, OURS.bot)
+
+    assert found is not None
+    assert (found.bot.created_by_id, found.bot.created_by) == (OURS.user, None)
+
+
 @pytest.mark.requirement("bots.patterns.soft-delete", "bots.P1.soft-deletes")
 def test_a_deleted_bot_is_gone_from_queries_and_its_slug_is_free(us: Session) -> None:
     deleted = bots.soft_delete_bot(us, OURS.bot)
@@ -141,6 +161,25 @@ def test_a_deleted_bot_is_gone_from_queries_and_its_slug_is_free(us: Session) ->
 def test_search_gives_bots_best_first(us: Session) -> None:
     assert [it.slug for it in bots.search_bots(us, "feeder or counter")] == ["counter", "feeder"]
     assert bots.search_bots(us, "walrus") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "most", "error", "said"),
+    [
+        ("x", 0, PageError, "most is 0: give 1 to 1000 bots"),
+        ("x", 10**6, PageError, "most is 1000000: give 1 to 1000 bots"),
+        ("x\0", 20, SearchError, "the search text holds a NUL byte"),
+        ("walrus " * 300_000, 20, SearchError, "the search text has 2100000 characters: search for 1000 at most"),
+    ],
+)
+@pytest.mark.requirement("bots.P1.full-text-search")
+def test_a_search_that_cannot_be_is_an_error_that_does_not_repeat_it(
+    us: Session, words: str, most: int, error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error) as failure:
+        bots.search_bots(us, words, most=most)
+
+    assert str(failure.value) == said
 
 
 @pytest.mark.requirement("bots.P2.row-level-security", "bots.P0.crud", "bots.problem.patterns")
@@ -343,6 +382,27 @@ def test_keys_are_rotated_a_part_at_a_time_until_none_is_left(us: Session) -> No
 
     assert counts == [3, 1, 0]
     assert credentials.read_secret(us, Keyring({"new": new}), "a") == "a"
+
+
+@pytest.mark.requirement("bots.security.encryption-at-rest")
+def test_a_secret_that_cannot_be_decrypted_is_named_after_all_others_are_rotated(us: Session) -> None:
+    old, new = os.urandom(32), os.urandom(32)
+    credentials.replace_secret(us, Keyring({"lost": old}), us.get_one(Credential, OURS.credential), "gone")
+    moved = credentials.add_credential(us, Keyring({"old": old}), name="moved", type=COOKIE, secret="a")
+    for name in "ab":
+        credentials.add_credential(us, Keyring({"old": old}), name=name, type=COOKIE, secret=name)
+    moved.secret = us.scalars(select(Credential.secret).where(Credential.name == "a")).one()
+    us.flush()
+    both = Keyring({"new": new, "old": old})
+
+    assert [credentials.rotate_secrets(us, both, most=1) for _ in range(2)] == [1, 1]
+    with pytest.raises(DecryptionError) as failure:
+        credentials.rotate_secrets(us, both)
+
+    said, ids = str(failure.value).split(": ")
+    assert said == "2 secrets cannot be decrypted and keep their key, those of the credentials"
+    assert set(ids.split(", ")) == {str(OURS.credential), str(moved.id)}
+    assert [credentials.read_secret(us, Keyring({"new": new}), name) for name in "ab"] == ["a", "b"]
 
 
 @pytest.mark.requirement("bots.security.encryption-at-rest")

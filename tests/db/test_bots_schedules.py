@@ -105,6 +105,29 @@ def test_a_change_of_the_clocks_neither_skips_nor_repeats_a_run(us: Connection, 
     assert found == expected
 
 
+@pytest.mark.parametrize(
+    ("schedule", "zone", "after", "expected"),
+    [
+        ("*/15 * * * *", "Europe/Berlin", "2026-10-24T23:55Z", "00:00 00:15 00:30 00:45 01:00 01:15"),
+        ("30 */1 * * *", "Europe/Berlin", "2026-10-24T23:00Z", "23:30 00:30 01:30 02:30 03:30 04:30"),
+        ("*/15 0-23 * * *", "Europe/Berlin", "2026-03-29T00:35Z", "00:45 01:00 01:15 01:30 01:45 02:00"),
+        ("*/15 2 * * *", "Europe/Berlin", "2026-10-24T23:55Z", "01:00 01:15 01:30 01:45 01:00 01:15"),
+        ("*/15 * * * *", "Australia/Lord_Howe", "2026-04-04T14:25Z", "14:30 14:45 15:00 15:15 15:30 15:45"),
+        ("@hourly", "America/Havana", "2026-11-01T03:30Z", "04:00 05:00 06:00 07:00 08:00 09:00"),
+    ],
+)
+@pytest.mark.requirement("bots.P2.stored-procedures")
+def test_an_hour_that_comes_twice_counts_twice_for_schedules_of_every_hour_only(
+    us: Connection, schedule: str, zone: str, after: str, expected: str
+) -> None:
+    found = []
+    for _ in range(6):
+        after = str(one(us, "SELECT next_cron(%s, %s, %s)::text", schedule, after, zone))
+        found.append(one(us, "SELECT to_char(%s::timestamptz, 'HH24:MI')", after))
+
+    assert found == expected.split()
+
+
 def test_a_day_that_never_comes_has_no_next_run(us: Connection) -> None:
     assert one(us, "SELECT next_cron('0 0 31 2 *', now())") is None
 
@@ -121,6 +144,7 @@ BAD: tuple[str, ...] = (
     "5-1 * * * *",
 )
 BAD += ("*/0 * * * *", "a * * * *", "1,,2 * * * *", "@often", "-1 * * * *", "1.5 * * * *", "0 0 * * MON", "1;2 * * * *")
+BAD += ("*,foo,bar * * * *", "*,99 * * * *", "99,* * * * *", "0 *,24 * * *")
 
 
 @pytest.mark.parametrize("schedule", BAD)

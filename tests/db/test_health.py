@@ -99,6 +99,27 @@ def test_a_database_without_a_schema_is_503(prepare: Prepare, monkeypatch: pytes
     assert (status, body["apps"]["dovvybuddy"]["status"]) == (503, "not migrated")
 
 
+def test_an_app_whose_url_leads_into_another_apps_database_is_503(
+    maps: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOTS_DATABASE_URL", maps.app_url)
+
+    status, body, _ = get()
+
+    assert (status, body["status"], body["apps"]["maps"]["status"]) == (503, "failing", "ok")
+    assert body["apps"]["bots"].pop("latency_ms") > 0
+    assert body["apps"]["bots"] == {"status": "not migrated", "revision": None}
+
+
+def test_a_bad_answer_about_an_app_is_not_covered_by_a_good_one(
+    prepare: Prepare, maps: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", maps.app_url)
+    monkeypatch.setenv("MAPS_DATABASE_URL", prepare("maps").app_url)
+
+    assert get()[0] == 503
+
+
 @pytest.mark.parametrize("url", ["", "no url", "postgresql://x:secret@[/x"])
 def test_no_or_a_malformed_url_is_503(
     url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -39,6 +39,7 @@ COLUMNS = {
 TO_USERS = "REFERENCES panamia.users(id) ON DELETE CASCADE"
 CONSTRAINTS = {
     "listings.pk_listings": "PRIMARY KEY (id)",
+    "listings.uq_listings_id_sitter_id": "UNIQUE (id, sitter_id)",
     "listings.ck_listings_price_cents": "CHECK ((price_cents >= 0))",
     "listings.fk_listings_sitter_id_users": f"FOREIGN KEY (sitter_id) {TO_USERS}",
     "bookings.pk_bookings": "PRIMARY KEY (id)",
@@ -48,8 +49,8 @@ CONSTRAINTS = {
     "bookings.ck_bookings_days": "CHECK ((ends_on >= starts_on))",
     "bookings.fk_bookings_owner_id_users": f"FOREIGN KEY (owner_id) {TO_USERS}",
     "bookings.fk_bookings_sitter_id_users": f"FOREIGN KEY (sitter_id) {TO_USERS}",
-    "bookings.fk_bookings_listing_id_listings": "FOREIGN KEY (listing_id) REFERENCES petsitting.listings(id)"
-    " ON DELETE CASCADE",
+    "bookings.fk_bookings_listing_id_sitter_id_listings": "FOREIGN KEY (listing_id, sitter_id)"
+    " REFERENCES petsitting.listings(id, sitter_id) ON DELETE CASCADE",
 }
 INDEXES = {
     "listings.ix_listings_sitter_id_created_at_id": "petsitting.listings USING btree (sitter_id, created_at, id)",

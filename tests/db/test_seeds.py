@@ -79,7 +79,7 @@ def test_demo_brings_leads_a_session_and_embeddings(dovvybuddy: Prepared) -> Non
     ) == [(2, 1, 4)]
 
 
-@pytest.mark.parametrize("environment", ["production"])
+@pytest.mark.parametrize("environment", ["production", "Production", "prod", "live", "Dev", " dev", ""])
 def test_demo_is_refused_in_production_and_nothing_is_written(dovvybuddy: Prepared, environment: str) -> None:
     with pytest.raises(SeedError, match='seed set "demo" holds example data and is refused in production: use "base"'):
         seeds.seed("dovvybuddy", dovvybuddy.owner_url, ["base", "demo"], environment=environment, report=silent)

@@ -6,6 +6,7 @@ from contextlib import closing
 
 import psycopg
 import pytest
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as DatabaseSession
 
 from db import apps, engine, migrations, seeds
@@ -56,6 +57,29 @@ class TestWhatAGuestMayDo:
 
         session.add(Listing(sitter_id="nobody", title="x", price_cents=0))
         with pytest.raises(Exception, match="fk_listings_sitter_id_users"):
+            session.flush()
+
+    def test_a_booking_is_with_its_listings_sitter(self, petsitting: Prepared, session: DatabaseSession) -> None:
+        [booking] = bookings_of(session, BEA)
+        with psycopg.connect(petsitting.owner_url) as owner:
+            owner.execute("SET search_path = petsitting")
+            for change in (
+                f"UPDATE bookings SET owner_id = sitter_id, sitter_id = owner_id WHERE id = '{booking.id}'",
+                f"UPDATE listings SET sitter_id = '{BEA}' WHERE id = '{LISTING}'",
+            ):
+                with pytest.raises(psycopg.errors.ForeignKeyViolation), owner.transaction():
+                    owner.execute(change)
+
+        session.add(
+            Booking(
+                owner_id=ANA,
+                sitter_id=BEA,
+                listing_id=LISTING,
+                starts_on=datetime.date(2026, 4, 1),
+                ends_on=datetime.date(2026, 4, 2),
+            )
+        )
+        with pytest.raises(IntegrityError, match="fk_bookings_listing_id_sitter_id_listings"):
             session.flush()
 
     @pytest.mark.requirement("panamia.sidecar.shared-auth")

@@ -123,7 +123,7 @@ CREATE TABLE bots.organization_members (
     role_is_system boolean NOT NULL DEFAULT true,
     role_scope_id uuid NOT NULL GENERATED ALWAYS AS
         (CASE WHEN role_is_system THEN {NO_ORGANIZATION} ELSE organization_id END) STORED,
-    status bots.member_status NOT NULL DEFAULT 'active',
+    status bots.member_status NOT NULL DEFAULT 'invited',
     joined_at timestamptz,
     {STAMPS},
     CONSTRAINT uq_organization_members_organization_id_user_id UNIQUE (organization_id, user_id),

@@ -7,7 +7,8 @@ Rollback: alembic -n bots downgrade 0005_stamps
 
 Whose rows: app.organization_id and app.user_id, set for a transaction (db.tenancy). Without an organization no row of
 any is there, and writing fails. The sub-select makes the server read a setting once a statement, not once a row.
-Not an organization's: `users` (one's own, and those of the organization's members), `sessions` (one's own), and
+Not an organization's: `users` (one's own, and those of the organization's active members: an
+invitation shows nothing, and who leaves takes the name along), `sessions` (one's own), and
 `permissions` and system roles, which all read. With a user but no organization yet, one sees one's own memberships
 and their organizations, to choose from; inside an organization only that one. Who signs in has neither: three functions
 with the owner's rights answer for exactly one address, token or key, and for nothing that resembles it. A session whose
@@ -137,7 +138,8 @@ def upgrade() -> None:
     op.execute(f"CREATE POLICY self ON bots.users TO {READERS} USING (id = {USER}) WITH CHECK (id = {USER})")
     op.execute(
         f"CREATE POLICY colleague ON bots.users FOR SELECT TO {READERS} USING (EXISTS (SELECT FROM"
-        f" bots.organization_members m WHERE m.organization_id = {ORGANIZATION} AND m.user_id = users.id))"
+        f" bots.organization_members m WHERE m.organization_id = {ORGANIZATION} AND m.user_id = users.id"
+        " AND m.deleted_at IS NULL AND m.status = 'active'))"
     )
     own_session = f"user_id = {USER} AND ({ORGANIZATION} IS NULL OR organization_id IS NULL OR {OWN})"
     op.execute(f"CREATE POLICY self ON bots.sessions TO {READERS} USING ({own_session}) WITH CHECK ({own_session})")

@@ -7,6 +7,7 @@ Rollback: alembic -n bots downgrade 0008_time_travel
 
 Schedules are cron expressions of five fields (numbers, lists, ranges, steps; @hourly to @yearly), in the time zone that
 the bot's config names, else UTC. Where day of month and day of week are both given, either suffices, as cron has it.
+An hour that comes twice, when clocks go back, counts twice for a schedule of every hour and once for any other.
 What was missed is caught up by one run, not by many. A time zone that the server does not know is refused when the bot
 is written: at the claim it would stop all other bots of the organization. A deleted organization's bots rest.
 claim_due_bot and expire_runs have the caller's rights: they see the set organization only, so a worker asks
@@ -35,9 +36,6 @@ BEGIN
         RETURN NULL;
     END IF;
     FOREACH part IN ARRAY string_to_array(field, ',') LOOP
-        IF part = '*' THEN
-            RETURN ARRAY(SELECT generate_series(low, high));
-        END IF;
         read := regexp_match(part, '^(?:\*|([0-9]{1,2})(?:-([0-9]{1,2}))?)(?:/([0-9]{1,2}))?$');
         first := coalesce(read[1]::integer, low);
         step := coalesce(read[3]::integer, 1);
@@ -79,6 +77,7 @@ BEGIN
 END $$"""
 
 # Day by day, for nine years at most: between 29 February 2096 and the next lie eight. NULL for 31 February.
+# AT TIME ZONE takes the later of two instants; `before` is when a clock that was not set back meanwhile shows the time.
 NEXT_CRON = """
 CREATE FUNCTION bots.next_cron(schedule text, after timestamptz, zone text DEFAULT 'UTC') RETURNS timestamptz
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
@@ -90,13 +89,17 @@ DECLARE
     months integer[] := bots.cron_field(fields[4], 1, 12);
     weekdays integer[] := bots.cron_field(fields[5], 0, 7);
     either boolean := fields[3] NOT LIKE '*%' AND fields[5] NOT LIKE '*%';
+    passes boolean[] := CASE WHEN cardinality(hours) = 24 THEN '{t,f}' ELSE '{f}' END;
     here timestamp := after AT TIME ZONE zone;
     day date;
     hour integer;
+    earlier boolean;
     minute integer;
+    shown timestamp;
     on_day boolean;
     on_weekday boolean;
     candidate timestamptz;
+    before timestamptz;
 BEGIN
     IF cardinality(fields) IS DISTINCT FROM 5
         OR minutes IS NULL OR hours IS NULL OR days IS NULL OR months IS NULL OR weekdays IS NULL THEN
@@ -111,11 +114,21 @@ BEGIN
         CONTINUE WHEN NOT CASE WHEN either THEN on_day OR on_weekday ELSE on_day AND on_weekday END;
         FOREACH hour IN ARRAY hours LOOP
             CONTINUE WHEN ahead = 0 AND hour < date_part('hour', here);
-            FOREACH minute IN ARRAY minutes LOOP
-                candidate := (day + make_interval(hours => hour, mins => minute)) AT TIME ZONE zone;
-                IF candidate > after THEN
-                    RETURN candidate;
-                END IF;
+            FOREACH earlier IN ARRAY passes LOOP
+                FOREACH minute IN ARRAY minutes LOOP
+                    shown := day + make_interval(hours => hour, mins => minute);
+                    candidate := shown AT TIME ZONE zone;
+                    IF earlier THEN
+                        before := candidate - interval '3 hours';
+                        before := before + (shown - before AT TIME ZONE zone);
+                        IF before AT TIME ZONE zone = shown THEN
+                            candidate := before;
+                        END IF;
+                    END IF;
+                    IF candidate > after THEN
+                        RETURN candidate;
+                    END IF;
+                END LOOP;
             END LOOP;
         END LOOP;
     END LOOP;

@@ -6,7 +6,8 @@ Reversible: Yes
 Rollback: alembic -n petsitting downgrade base
 
 Runs after panamia's migrations and a bootstrap since, which lets this schema's owner refer to panamia.users. A user who
-leaves takes listings and bookings along: a guest must not keep its host from deleting an account.
+leaves takes listings and bookings along: a guest must not keep its host from deleting an account. A booking's sitter is
+its listing's, by a key of both columns; so a listing that is booked keeps its sitter.
 """
 
 from alembic import op
@@ -34,6 +35,7 @@ STATEMENTS = (
         created_at timestamptz NOT NULL DEFAULT now(),
         updated_at timestamptz NOT NULL DEFAULT now(),
         CONSTRAINT pk_listings PRIMARY KEY (id),
+        CONSTRAINT uq_listings_id_sitter_id UNIQUE (id, sitter_id),
         CONSTRAINT ck_listings_price_cents CHECK (price_cents >= 0),
         CONSTRAINT fk_listings_sitter_id_users
             FOREIGN KEY (sitter_id) REFERENCES panamia.users (id) ON DELETE CASCADE
@@ -58,8 +60,8 @@ STATEMENTS = (
             FOREIGN KEY (owner_id) REFERENCES panamia.users (id) ON DELETE CASCADE,
         CONSTRAINT fk_bookings_sitter_id_users
             FOREIGN KEY (sitter_id) REFERENCES panamia.users (id) ON DELETE CASCADE,
-        CONSTRAINT fk_bookings_listing_id_listings
-            FOREIGN KEY (listing_id) REFERENCES petsitting.listings (id) ON DELETE CASCADE
+        CONSTRAINT fk_bookings_listing_id_sitter_id_listings
+            FOREIGN KEY (listing_id, sitter_id) REFERENCES petsitting.listings (id, sitter_id) ON DELETE CASCADE
     )""",
     "CREATE INDEX ix_bookings_owner_id_created_at_id ON petsitting.bookings (owner_id, created_at, id)",
     "CREATE INDEX ix_bookings_sitter_id_created_at_id ON petsitting.bookings (sitter_id, created_at, id)",

@@ -7,7 +7,18 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, FetchedValue, ForeignKey, Index, MetaData, Text, func, text
+from sqlalchemy import (
+    CheckConstraint,
+    FetchedValue,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -43,6 +54,7 @@ class Listing(Keyed, Base):
     __tablename__ = "listings"
     __table_args__ = (
         CheckConstraint("price_cents >= 0", name="price_cents"),
+        UniqueConstraint("id", "sitter_id"),  # for bookings to refer to
         Index(None, "sitter_id", "created_at", "id"),
     )
 
@@ -56,13 +68,14 @@ class Listing(Keyed, Base):
 
 
 class Booking(Keyed, Base):
-    """A pet's days with a sitter, from `starts_on` to `ends_on`, both included."""
+    """A pet's days with a listing's sitter, from `starts_on` to `ends_on`, both included."""
 
     __tablename__ = "bookings"
     __table_args__ = (
         CheckConstraint("status IN ('" + "', '".join(BOOKING_STATUSES) + "')", name="status"),
         CheckConstraint("owner_id <> sitter_id", name="not_oneself"),
         CheckConstraint("ends_on >= starts_on", name="days"),
+        ForeignKeyConstraint(["listing_id", "sitter_id"], [Listing.id, Listing.sitter_id], ondelete="CASCADE"),
         Index(None, "owner_id", "created_at", "id"),
         Index(None, "sitter_id", "created_at", "id"),
         Index(None, "listing_id", "starts_on"),
@@ -70,11 +83,11 @@ class Booking(Keyed, Base):
 
     owner_id: Mapped[str] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"))
     sitter_id: Mapped[str] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"))
-    listing_id: Mapped[str] = mapped_column(ForeignKey(Listing.id, ondelete="CASCADE"))
+    listing_id: Mapped[str]
     status: Mapped[str] = mapped_column(server_default=text("'requested'"))
     starts_on: Mapped[date]
     ends_on: Mapped[date]
 
     owner: Mapped[User] = relationship(User, foreign_keys=owner_id)
     sitter: Mapped[User] = relationship(User, foreign_keys=sitter_id)
-    listing: Mapped[Listing] = relationship()
+    listing: Mapped[Listing] = relationship(overlaps="sitter")  # both are in its key

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session as DatabaseSession
 
-from db.apps.bots.enums import UserStatus
+from db.apps.bots.enums import MemberStatus, UserStatus
 from db.apps.bots.models import ApiKey, Organization, OrganizationMember, Session, User
 from db.tenancy import require, tenant
 
@@ -94,7 +94,11 @@ def found_organization(
         session.execute(insert(Organization).values(id=organization_id, name=name, slug=slug))
         session.execute(
             insert(OrganizationMember).values(
-                organization_id=organization_id, user_id=user_id, role_id=role_id, joined_at=func.now()
+                organization_id=organization_id,
+                user_id=user_id,
+                role_id=role_id,
+                status=MemberStatus.ACTIVE,
+                joined_at=func.now(),
             )
         )
     return organization_id

@@ -13,15 +13,18 @@ from sqlalchemy.orm import Session, joinedload
 
 from db import audit
 from db.apps.bots.models import Bot, BotRun, User
+from db.errors import PageError
+from db.search import checked
 from db.soft_delete import restore, soft_delete
 from db.tenancy import require
 
 RUNS_SHOWN = 10
+MOST_FOUND = 1000  # the database function refuses more
 
 
 @dataclass(frozen=True)
 class BotWithRuns:
-    """A bot, its newest runs, and who made it (`bot.created_by`, of which id, name and email are loaded)."""
+    """A bot, its newest runs, and who made it: `bot.created_by` has id, name and email; None for who has left."""
 
     bot: Bot
     runs: Sequence[BotRun]
@@ -77,8 +80,13 @@ def restore_bot(session: Session, bot_id: uuid.UUID) -> Bot | None:
 
 
 def search_bots(session: Session, words: str, *, most: int = 20) -> Sequence[Bot]:
-    """Live bots whose name or description has `words` (websearch syntax), best first; at most 1000."""
-    found: Any = func.bots.search_bots(words, most).table_valued("id", "rank").render_derived(name="found")
+    """Live bots whose name or description has `words` (websearch syntax), best first.
+
+    Raises SearchError for words that cannot be searched for, PageError where `most` is not 1 to 1000.
+    """
+    if not 1 <= most <= MOST_FOUND:
+        raise PageError(f"most is {most}: give 1 to {MOST_FOUND} bots")
+    found: Any = func.bots.search_bots(checked(words), most).table_valued("id", "rank").render_derived(name="found")
     return session.scalars(select(Bot).join(found, Bot.id == found.c.id).order_by(found.c.rank.desc(), Bot.id)).all()
 
 

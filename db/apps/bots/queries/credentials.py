@@ -14,6 +14,7 @@ from db.apps.bots.documents import CredentialDetails
 from db.apps.bots.enums import CredentialType
 from db.apps.bots.models import Credential
 from db.encryption import Keyring, place
+from db.errors import DecryptionError, UnknownKeyError
 from db.tenancy import require
 
 
@@ -67,7 +68,8 @@ def rotate_secrets(session: Session, keyring: Keyring, *, most: int = 1000) -> i
     """Encrypt the organization's secrets anew, deleted ones too, that another than the current key has; how many.
 
     Call it until it returns 0: it does at most `most` at a time, so that no transaction is long. It waits for whoever
-    is replacing one of them, whose new secret it would otherwise undo.
+    is replacing one of them, whose new secret it would otherwise undo. A secret that cannot be decrypted stays as it is
+    and keeps no other from being rotated: where only such ones are left, it raises DecryptionError with their ids.
     """
     rows = session.scalars(
         select(Credential)
@@ -77,14 +79,23 @@ def rotate_secrets(session: Session, keyring: Keyring, *, most: int = 1000) -> i
         .execution_options(include_deleted=True, yield_per=100)
     )
     rotated = 0
+    lost: list[str] = []
     for credential in rows:
-        token = keyring.rotate(credential.secret, _place(credential.organization_id, credential.id))
+        try:
+            token = keyring.rotate(credential.secret, _place(credential.organization_id, credential.id))
+        except (DecryptionError, UnknownKeyError):
+            lost.append(str(credential.id))
+            continue
         if token != credential.secret:
             credential.secret = token
             rotated += 1
         if rotated == most:
             break
     session.flush()
+    if lost and not rotated:
+        raise DecryptionError(
+            f"{len(lost)} secrets cannot be decrypted and keep their key, those of the credentials: {', '.join(lost)}"
+        )
     return rotated
 
 

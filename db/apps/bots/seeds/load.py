@@ -9,7 +9,15 @@ from typing import Any
 from uuid import UUID
 
 from db.apps.bots.documents import BotConfig, LogContext, Step, WorkflowDefinition
-from db.apps.bots.enums import ActivityAction, LogLevel, NotificationType, RunStatus, RunTrigger, TaskPriority
+from db.apps.bots.enums import (
+    ActivityAction,
+    LogLevel,
+    MemberStatus,
+    NotificationType,
+    RunStatus,
+    RunTrigger,
+    TaskPriority,
+)
 from db.apps.bots.models import (
     ActivityLog,
     Bot,
@@ -77,7 +85,8 @@ def _user(number: int) -> dict[str, Any]:
 
 def _member(number: int) -> dict[str, Any]:
     name = "owner" if number < ORGANIZATIONS else "builder"
-    return {"id": _id("members", number), **_own(number), "user_id": _USER[number], "role_id": base.role(name)}
+    member = {"id": _id("members", number), **_own(number), "user_id": _USER[number], "role_id": base.role(name)}
+    return {**member, "status": MemberStatus.ACTIVE}
 
 
 def _bot(number: int) -> dict[str, Any]:

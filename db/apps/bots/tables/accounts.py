@@ -150,7 +150,9 @@ class RolePermission(Base):
 class OrganizationMember(Authored, Base):
     """A user's place in an organization; one row for ever, deleted when they leave and restored when they return.
 
-    The role is a system role unless `role_is_system` is False; then it is one of the organization's own.
+    A user is shown to the organization while the membership lives and is active; the application makes an invitation
+    active when the user accepts it. The role is a system role unless `role_is_system` is False; then it is one of the
+    organization's own.
     """
 
     __tablename__ = "organization_members"
@@ -177,7 +179,7 @@ class OrganizationMember(Authored, Base):
             persisted=True,
         )
     )
-    status: Mapped[MemberStatus] = mapped_column(server_default=text("'active'::bots.member_status"))
+    status: Mapped[MemberStatus] = mapped_column(server_default=text("'invited'::bots.member_status"))
     joined_at: Mapped[datetime | None]
 
     organization: Mapped[Organization] = relationship(back_populates="members")
