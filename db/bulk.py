@@ -17,6 +17,7 @@ from sqlalchemy import Column, Connection, Table, func, inspect, select
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from db.errors import BulkError, DbError
+from db.tenancy import TenantOwned, require
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -39,8 +40,10 @@ def copy_rows(
     and with `skip_existing`, the rows go through a temporary table, 10,000 at a time, while the next ones are computed.
     `skip_existing` leaves out, and does not count, what a unique constraint would refuse.
 
-    Raises BulkError for rows that do not fit; none is written then, and the transaction can go on.
+    Raises BulkError for rows that do not fit; none is written then, and the transaction can go on. Raises TenancyError
+    for a model of tenants in a session without one.
     """
+    _check(session, model)
     session.flush()
     given = iter(rows)
     first = next(given, None)
@@ -77,6 +80,7 @@ async def copy_rows_async(
     session: AsyncSession, model: type[DeclarativeBase], rows: Iterable[Row], *, skip_existing: bool = False
 ) -> int:
     """`copy_rows` for an async session."""
+    _check(session, model)
     await session.flush()
     given = iter(rows)
     first = next(given, None)
@@ -102,6 +106,12 @@ async def copy_rows_async(
         return plan.written
 
 
+def _check(session: Session | AsyncSession, model: type[DeclarativeBase]) -> None:
+    if issubclass(model, TenantOwned):
+        require(session)
+
+
+_UNFIT = "value that its column does not take"
 # where messages quote a value: "9" is out of range for type x, invalid input syntax for type uuid: "9"
 _VALUES = (
     (re.compile(r'(?s): ".*"$'), ""),
@@ -118,6 +128,8 @@ class _Plan:
         mapper = inspect(model)
         self._table = cast("Table", mapper.local_table)
         attributes = {it.key: cast("Column[Any]", it.columns[0]) for it in mapper.column_attrs}
+        if not first:
+            raise BulkError(f"the first row for {self._table} has no attribute: every row has those of the first")
         unknown = [name for name in first if name not in attributes]
         if unknown:
             raise BulkError(f'{model.__name__} has no attribute "{unknown[0]}"')
@@ -135,6 +147,7 @@ class _Plan:
             if (process := column.type.dialect_impl(dialect).bind_processor(dialect)) is not None
         ]
         self.written = 0
+        self._sending = False  # or else computing, where an error may be of the rows' own making
         self._row = self._before = 0  # the row in hand, and how many came before its chunk
         target = sql.Identifier(*filter(None, (self._table.schema, self._table.name)))
         columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in self._columns)
@@ -169,9 +182,11 @@ class _Plan:
     def counted(self, chunk: Sequence[Sequence[Any]]) -> Iterator[Sequence[Any]]:
         """The chunk's rows, while an error knows which of all rows is being sent."""
         self._row = self._before = self._row - len(chunk)
+        self._sending = True
         for values in chunk:
             self._row += 1
             yield values
+        self._sending = False
         if not self.staged:
             self.written += len(chunk)
 
@@ -194,6 +209,8 @@ class _Plan:
                         values[position] = process(values[position])
                 except DbError as error:  # of a column's type: a document, an embedding, a time without zone
                     raise BulkError(self._about(f"does not fit: {error}")) from error
+                except (TypeError, ValueError, AttributeError, LookupError) as error:  # of SQLAlchemy's types
+                    raise BulkError(self._about(f"holds a {_UNFIT}")) from error
             yield values
 
     @contextmanager
@@ -203,6 +220,10 @@ class _Plan:
             yield
         except UnicodeEncodeError as error:
             raise BulkError(self._about("holds a text with half of a surrogate pair")) from error
+        except TypeError as error:
+            if not self._sending:
+                raise
+            raise BulkError(self._about(f"holds a {_UNFIT}")) from error
         except psycopg.Error as error:
             told = self._told(error)
             if told is None:
@@ -213,8 +234,9 @@ class _Plan:
         """What `error` says about the rows; None where it is about something else. Shows no value."""
         state = error.sqlstate
         if state is None:
-            nul = isinstance(error, psycopg.DataError)  # the driver refuses a NUL byte in a text
-            return BulkError(self._about("holds a text with a NUL byte")) if nul else None
+            about = "text with a NUL byte" if "NUL" in str(error) else _UNFIT  # the driver refuses both
+            unsent = isinstance(error, psycopg.DataError | psycopg.ProgrammingError)
+            return BulkError(self._about(f"holds a {about}")) if unsent else None
         if not state.startswith(_ROWS_FAULT):
             return None
         diag = error.diag

@@ -192,8 +192,8 @@ def test_a_joined_tables_key_does_not_decide_between_the_selected_rows(app: Engi
     other = aliased(Note)
     statement = select(Note.body).join(other, other.rank == Note.rank)
     with Session(app) as session:
-        undecided: Select[Any]
-        for undecided in (statement, select(Note.body), select(func.now())):
+        statements: list[Select[Any]] = [statement, select(Note.body), select(func.now())]
+        for undecided in statements:
             with pytest.raises(PageError, match="end it in a unique column of what is selected"):
                 keyset(session, undecided, order=(other.id,), size=1)
         walked = walk(lambda it: keyset(session, statement, order=(other.id, Note.id), after=it, size=4))
