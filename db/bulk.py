@@ -27,7 +27,8 @@ _TOGETHER = 10_000  # rows a statement
 _TOGETHER_ASYNC = 1_000  # computing so many rows' values keeps the event loop for some tens of milliseconds
 # What the rows themselves are to blame for; anything else (a lost connection, a deadlock) stays the driver's error, so
 # that db.transactions.run tries again
-_ROWS_FAULT = ("22", "23", "42501", "428C9")  # the last: a value for a generated column
+_NOT_ALLOWED = "42501"
+_ROWS_FAULT = ("22", "23", _NOT_ALLOWED, "428C9")  # the last: a value for a generated column
 
 
 def copy_rows(
@@ -41,9 +42,8 @@ def copy_rows(
     `skip_existing` leaves out, and does not count, what a unique constraint would refuse.
 
     Raises BulkError for rows that do not fit; none is written then, and the transaction can go on. Raises TenancyError
-    for a model of tenants in a session without one.
+    where they are refused because the session has no tenant; an owner, who sees all organizations, needs none.
     """
-    _check(session, model)
     session.flush()
     given = iter(rows)
     first = next(given, None)
@@ -53,7 +53,7 @@ def copy_rows(
         connection = session.connection()
         plan = _Plan(connection, model, first, skip_existing=skip_existing)
         driver: psycopg.Connection[Any] = cast("Any", connection.connection.driver_connection)
-        with plan.explained(), driver.cursor() as cursor, ThreadPoolExecutor(1) as beside:
+        with plan.explained(session), driver.cursor() as cursor, ThreadPoolExecutor(1) as beside:
 
             def insert() -> None:
                 plan.written += cursor.execute(plan.insert).rowcount
@@ -80,7 +80,6 @@ async def copy_rows_async(
     session: AsyncSession, model: type[DeclarativeBase], rows: Iterable[Row], *, skip_existing: bool = False
 ) -> int:
     """`copy_rows` for an async session."""
-    _check(session, model)
     await session.flush()
     given = iter(rows)
     first = next(given, None)
@@ -90,7 +89,7 @@ async def copy_rows_async(
         plan = await session.run_sync(lambda sync: _Plan(sync.connection(), model, first, skip_existing=skip_existing))
         raw = await (await session.connection()).get_raw_connection()
         driver = cast("psycopg.AsyncConnection[Any]", raw.driver_connection)
-        with plan.explained():
+        with plan.explained(session):
             async with driver.cursor() as cursor:
                 if plan.staged:
                     await cursor.execute(plan.create)
@@ -104,11 +103,6 @@ async def copy_rows_async(
                 if plan.staged:
                     await cursor.execute(plan.drop)
         return plan.written
-
-
-def _check(session: Session | AsyncSession, model: type[DeclarativeBase]) -> None:
-    if issubclass(model, TenantOwned):
-        require(session)
 
 
 _UNFIT = "value that its column does not take"
@@ -126,6 +120,7 @@ class _Plan:
         self, connection: Connection, model: type[DeclarativeBase], first: Row, *, skip_existing: bool
     ) -> None:
         mapper = inspect(model)
+        self._of_tenants = issubclass(model, TenantOwned)
         self._table = cast("Table", mapper.local_table)
         attributes = {it.key: cast("Column[Any]", it.columns[0]) for it in mapper.column_attrs}
         if not first:
@@ -214,7 +209,7 @@ class _Plan:
             yield values
 
     @contextmanager
-    def explained(self) -> Iterator[None]:
+    def explained(self, session: Session | AsyncSession) -> Iterator[None]:
         """Turns the driver's errors about rows into BulkError."""
         try:
             yield
@@ -228,6 +223,8 @@ class _Plan:
             told = self._told(error)
             if told is None:
                 raise
+            if self._of_tenants and told.sqlstate == _NOT_ALLOWED:
+                require(session)
             raise told from error
 
     def _told(self, error: psycopg.Error) -> BulkError | None:

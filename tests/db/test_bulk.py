@@ -93,15 +93,15 @@ def test_rows_are_written_with_the_columns_own_defaults(library: Prepared, route
     assert library.rows("SELECT id, body, rank FROM maps.notes ORDER BY id") == [(1, "0", 0), (2, "1", 0), (3, "2", 0)]
 
 
-def test_rows_of_tenants_need_one_also_where_there_are_no_rows(route: str) -> None:
+def test_rows_of_tenants_that_are_refused_without_one_are_a_tenancy_error(route: str) -> None:
     with Session(engine(route)) as session, pytest.raises(TenancyError, match="the session has no tenant"):
-        copy_rows(session, Book, [])
+        copy_rows(session, Book, [BOOK])
 
     async def main() -> None:
         source = create_async_engine(DatabaseURL.parse(route).sqlalchemy(), connect_args={"prepare_threshold": None})
         async with AsyncSession(source) as session:
             with pytest.raises(TenancyError, match="the session has no tenant"):
-                await copy_rows_async(session, Book, [{"organization_id": ONE, "title": "x"}])
+                await copy_rows_async(session, Book, [BOOK])
         await source.dispose()
 
     asyncio.run(main())
