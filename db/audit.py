@@ -10,9 +10,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVar
+from weakref import WeakSet
 
-from sqlalchemy import TIMESTAMP, Column, Index, Select, Table, Text, Uuid, inspect, null, select, union_all
-from sqlalchemy.orm import DeclarativeBase, Session, aliased, make_transient_to_detached
+from sqlalchemy import (
+    TIMESTAMP,
+    Column,
+    FromClause,
+    Index,
+    Select,
+    Table,
+    Text,
+    Uuid,
+    event,
+    inspect,
+    null,
+    select,
+    union_all,
+)
+from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session, aliased, make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.types import TypeDecorator
 
@@ -21,6 +36,7 @@ from db.errors import AuditError
 M = TypeVar("M", bound=DeclarativeBase)
 
 _KEY = "db.audit.history"  # in Table.info
+_past: WeakSet[FromClause] = WeakSet()  # what as_of() made
 
 
 def keep_history(model: type[DeclarativeBase], *, without: Sequence[str] = ()) -> Table:
@@ -67,8 +83,8 @@ def as_of(model: type[M], when: datetime) -> type[M]:
         then = as_of(Bot, last_tuesday)
         session.execute(select(then.name).where(then.is_active))
 
-    Columns that the history leaves out are NULL in old versions. Whole objects are read by `rows`. Raises AuditError
-    for a model without history and for a `when` without a time zone.
+    Columns that the history leaves out are NULL in old versions. Whole objects are read by `rows`: a session that is
+    asked for them raises AuditError, as this does for a model without history and a `when` without a time zone.
     """
     if when.tzinfo is None:
         raise AuditError(f"{when.isoformat()} has no time zone: pass an aware datetime")
@@ -77,7 +93,9 @@ def as_of(model: type[M], when: datetime) -> type[M]:
     earlier = select(
         *(history.c[it.name] if it.name in history.c else null().label(it.name) for it in table.columns)
     ).where(history.c.valid_from <= when, history.c.valid_to > when)
-    return aliased(model, union_all(today, earlier).subquery(f"{table.name}_then"))
+    then = union_all(today, earlier).subquery(f"{table.name}_then")
+    _past.add(then)
+    return aliased(model, then)
 
 
 def rows(session: Session, statement: Select[M]) -> Sequence[M]:
@@ -91,6 +109,19 @@ def rows(session: Session, statement: Select[M]) -> Sequence[M]:
     keys = [it.key for it in mapper.column_attrs if not it.deferred]
     found = session.execute(statement.with_only_columns(*(getattr(then, key) for key in keys)))
     return [_detached(mapper.class_, dict(zip(keys, values, strict=True))) for values in found]
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _executing(state: ORMExecuteState) -> None:
+    if not _past or not state.is_orm_statement or not isinstance(state.statement, Select):
+        return
+    for it in state.statement.column_descriptions:
+        entity = it["entity"]
+        if entity is not None and it["expr"] is entity and inspect(entity).selectable in _past:
+            raise AuditError(
+                f"{it['name']} as it was is no object of a session, which would take it for today's: select columns of"
+                " it, or use db.audit.rows(session, statement)"
+            )
 
 
 def _detached(model: type[M], values: dict[str, Any]) -> M:

@@ -17,6 +17,7 @@ from sqlalchemy import Column, Connection, Table, func, inspect, select
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from db.errors import BulkError, DbError
+from db.tenancy import TenantOwned, require
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -26,7 +27,8 @@ _TOGETHER = 10_000  # rows a statement
 _TOGETHER_ASYNC = 1_000  # computing so many rows' values keeps the event loop for some tens of milliseconds
 # What the rows themselves are to blame for; anything else (a lost connection, a deadlock) stays the driver's error, so
 # that db.transactions.run tries again
-_ROWS_FAULT = ("22", "23", "42501", "428C9")  # the last: a value for a generated column
+_NOT_ALLOWED = "42501"
+_ROWS_FAULT = ("22", "23", _NOT_ALLOWED, "428C9")  # the last: a value for a generated column
 
 
 def copy_rows(
@@ -39,7 +41,8 @@ def copy_rows(
     and with `skip_existing`, the rows go through a temporary table, 10,000 at a time, while the next ones are computed.
     `skip_existing` leaves out, and does not count, what a unique constraint would refuse.
 
-    Raises BulkError for rows that do not fit; none is written then, and the transaction can go on.
+    Raises BulkError for rows that do not fit; none is written then, and the transaction can go on. Raises TenancyError
+    where they are refused because the session has no tenant; an owner, who sees all organizations, needs none.
     """
     session.flush()
     given = iter(rows)
@@ -50,7 +53,7 @@ def copy_rows(
         connection = session.connection()
         plan = _Plan(connection, model, first, skip_existing=skip_existing)
         driver: psycopg.Connection[Any] = cast("Any", connection.connection.driver_connection)
-        with plan.explained(), driver.cursor() as cursor, ThreadPoolExecutor(1) as beside:
+        with plan.explained(session), driver.cursor() as cursor, ThreadPoolExecutor(1) as beside:
 
             def insert() -> None:
                 plan.written += cursor.execute(plan.insert).rowcount
@@ -86,7 +89,7 @@ async def copy_rows_async(
         plan = await session.run_sync(lambda sync: _Plan(sync.connection(), model, first, skip_existing=skip_existing))
         raw = await (await session.connection()).get_raw_connection()
         driver = cast("psycopg.AsyncConnection[Any]", raw.driver_connection)
-        with plan.explained():
+        with plan.explained(session):
             async with driver.cursor() as cursor:
                 if plan.staged:
                     await cursor.execute(plan.create)
@@ -102,6 +105,7 @@ async def copy_rows_async(
         return plan.written
 
 
+_UNFIT = "value that its column does not take"
 # where messages quote a value: "9" is out of range for type x, invalid input syntax for type uuid: "9"
 _VALUES = (
     (re.compile(r'(?s): ".*"$'), ""),
@@ -116,8 +120,11 @@ class _Plan:
         self, connection: Connection, model: type[DeclarativeBase], first: Row, *, skip_existing: bool
     ) -> None:
         mapper = inspect(model)
+        self._of_tenants = issubclass(model, TenantOwned)
         self._table = cast("Table", mapper.local_table)
         attributes = {it.key: cast("Column[Any]", it.columns[0]) for it in mapper.column_attrs}
+        if not first:
+            raise BulkError(f"the first row for {self._table} has no attribute: every row has those of the first")
         unknown = [name for name in first if name not in attributes]
         if unknown:
             raise BulkError(f'{model.__name__} has no attribute "{unknown[0]}"')
@@ -135,6 +142,7 @@ class _Plan:
             if (process := column.type.dialect_impl(dialect).bind_processor(dialect)) is not None
         ]
         self.written = 0
+        self._sending = False  # or else computing, where an error may be of the rows' own making
         self._row = self._before = 0  # the row in hand, and how many came before its chunk
         target = sql.Identifier(*filter(None, (self._table.schema, self._table.name)))
         columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in self._columns)
@@ -169,9 +177,11 @@ class _Plan:
     def counted(self, chunk: Sequence[Sequence[Any]]) -> Iterator[Sequence[Any]]:
         """The chunk's rows, while an error knows which of all rows is being sent."""
         self._row = self._before = self._row - len(chunk)
+        self._sending = True
         for values in chunk:
             self._row += 1
             yield values
+        self._sending = False
         if not self.staged:
             self.written += len(chunk)
 
@@ -194,27 +204,36 @@ class _Plan:
                         values[position] = process(values[position])
                 except DbError as error:  # of a column's type: a document, an embedding, a time without zone
                     raise BulkError(self._about(f"does not fit: {error}")) from error
+                except (TypeError, ValueError, AttributeError, LookupError) as error:  # of SQLAlchemy's types
+                    raise BulkError(self._about(f"holds a {_UNFIT}")) from error
             yield values
 
     @contextmanager
-    def explained(self) -> Iterator[None]:
+    def explained(self, session: Session | AsyncSession) -> Iterator[None]:
         """Turns the driver's errors about rows into BulkError."""
         try:
             yield
         except UnicodeEncodeError as error:
             raise BulkError(self._about("holds a text with half of a surrogate pair")) from error
+        except TypeError as error:
+            if not self._sending:
+                raise
+            raise BulkError(self._about(f"holds a {_UNFIT}")) from error
         except psycopg.Error as error:
             told = self._told(error)
             if told is None:
                 raise
+            if self._of_tenants and told.sqlstate == _NOT_ALLOWED:
+                require(session)
             raise told from error
 
     def _told(self, error: psycopg.Error) -> BulkError | None:
         """What `error` says about the rows; None where it is about something else. Shows no value."""
         state = error.sqlstate
         if state is None:
-            nul = isinstance(error, psycopg.DataError)  # the driver refuses a NUL byte in a text
-            return BulkError(self._about("holds a text with a NUL byte")) if nul else None
+            about = "text with a NUL byte" if "NUL" in str(error) else _UNFIT  # the driver refuses both
+            unsent = isinstance(error, psycopg.DataError | psycopg.ProgrammingError)
+            return BulkError(self._about(f"holds a {about}")) if unsent else None
         if not state.startswith(_ROWS_FAULT):
             return None
         diag = error.diag

@@ -31,12 +31,20 @@ _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def place(table: str, column: str, tenant: str | uuid.UUID, row: str | uuid.UUID) -> str:
-    """What a value is bound to. Raises EncryptionError for a part that is empty or holds |, which separates them."""
-    parts = (table, column, str(tenant), str(row))
+    """What a value is bound to.
+
+    Raises EncryptionError for a part that is empty or holds |, which separates them, and for None: a new object's id
+    is known once it is flushed, and a value that is bound to no id could not be read back.
+    """
+    parts = (table, column, tenant, row)
     for name, part in zip(("table", "column", "tenant", "row"), parts, strict=True):
-        if not part or "|" in part:
+        if part is None:
+            raise EncryptionError(
+                f"the {name} of an encrypted value is None: flush a new object first, then use its id"
+            )
+        if not str(part) or "|" in str(part):
             raise EncryptionError(f'the {name} of an encrypted value is "{part}": it must be neither empty nor hold |')
-    return "|".join(parts)
+    return "|".join(map(str, parts))
 
 
 class Keyring:
@@ -75,7 +83,14 @@ class Keyring:
         return f"Keyring(current={self.current!r}, ids={list(self._keys)})"
 
     def encrypt(self, plaintext: bytes, bound_to: str) -> bytes:
-        """A token of `plaintext` under the current key, good only at `bound_to` (see `place`)."""
+        """A token of `plaintext` under the current key, good only at `bound_to` (see `place`).
+
+        Raises EncryptionError for what is not bytes.
+        """
+        if not isinstance(plaintext, bytes | bytearray | memoryview):
+            raise EncryptionError(
+                f"a {type(plaintext).__name__} cannot be encrypted: give bytes, text as text.encode()"
+            )
         header = _FORMAT + bytes([len(self.current)]) + self.current.encode()
         nonce = os.urandom(_NONCE_BYTES)
         return header + nonce + self._keys[self.current].encrypt(nonce, plaintext, header + bound_to.encode())
@@ -110,7 +125,9 @@ def key_id(token: bytes) -> str:
 
 def _split(token: bytes) -> tuple[bytes, bytes]:
     """Header, and nonce with ciphertext and tag."""
-    token = bytes(token)  # a driver may give a memoryview
+    if not isinstance(token, bytes | bytearray | memoryview):  # a driver may give the last
+        raise DecryptionError(f"the value is no token of this library but a {type(token).__name__}")
+    token = bytes(token)
     end = 2 + token[1] if len(token) > 1 else 0
     header, sealed = token[:end], token[end:]
     if (

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from sqlalchemy import (
     Column,
     ColumnElement,
+    FromClause,
     Select,
     UniqueConstraint,
     and_,
@@ -114,7 +115,8 @@ def keyset(
     size: int = 20,
     key: str | bytes | None = None,
 ) -> Slice[T]:
-    """The `size` rows of `statement` behind `after`, by `order`: columns, plain or with .desc(), the last one unique.
+    """The `size` rows of `statement` behind `after`, by `order`: columns, plain or with .desc(), the last one
+    unique in what is selected.
 
     `order` replaces the select's own. Cursors are signed with `key` (default: DB_CURSOR_KEY) and good for this order
     only; whoever has one can read the values of its last row's order columns. Indexed columns in one direction are
@@ -125,7 +127,7 @@ def keyset(
     if len(statement.column_descriptions) != 1:
         raise PageError("the select has several columns: select one entity, or page over its ids")
     _check_whole(statement)
-    ordering = _Ordering.of(order)
+    ordering = _Ordering.of(order, statement)
     secret = _secret(key)
     chosen = statement.order_by(None).order_by(*ordering.clauses()).limit(size + 1)
     if after is not None:
@@ -155,7 +157,7 @@ class _Ordering:
     descending: tuple[bool, ...]
 
     @classmethod
-    def of(cls, order: Sequence[Order]) -> _Ordering:
+    def of(cls, order: Sequence[Order], statement: Select[Any]) -> _Ordering:
         columns, descending = [], []
         for given in order:
             clause: Any = given.__clause_element__() if isinstance(given, InstrumentedAttribute) else given
@@ -170,19 +172,20 @@ class _Ordering:
             columns.append(clause)
             descending.append(down)
         ordering = cls(tuple(columns), tuple(descending))
-        ordering._check_unique()
+        # a key of another table, such as a joined parent's, is the same for many of the selected rows
+        selected = [it._deannotate() for it in statement.columns_clause_froms]
+        if not selected or not all(ordering._decides(it) for it in selected):
+            raise PageError(
+                "the order does not decide between all rows: end it in a unique column of what is selected,"
+                " such as its primary key"
+            )
         return ordering
 
-    def _check_unique(self) -> None:
-        for table in {_plain(column).table for column in self.columns}:
-            ours = {column.name for column in map(_plain, self.columns) if column.table is table}
-            unique = (it for it in getattr(table, "constraints", ()) if isinstance(it, UniqueConstraint))
-            keys = [{column.name for column in key} for key in (table.primary_key, *unique)]
-            if any(key and key <= ours for key in keys):
-                return
-        raise PageError(
-            "the order does not decide between all rows: end it in a unique column, such as the primary key"
-        )
+    def _decides(self, table: FromClause) -> bool:
+        ours = {column.name for column in map(_plain, self.columns) if column.table is table}
+        unique = (it for it in getattr(table, "constraints", ()) if isinstance(it, UniqueConstraint))
+        keys = [{column.name for column in key} for key in (table.primary_key, *unique)]
+        return any(key and key <= ours for key in keys)
 
     def clauses(self) -> list[ColumnElement[Any]]:
         return [(desc if down else asc)(column) for column, down in zip(self.columns, self.descending, strict=True)]

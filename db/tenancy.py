@@ -6,7 +6,9 @@ reach no other client of a transaction pooler. A policy reads
     organization_id = (select nullif(current_setting('app.organization_id', true), '')::uuid)
 
 (the setting is '' once it was used in a server session; the sub-select makes it one evaluation a statement, not a row).
-Without a tenant a session sees no row and writes none.
+Without a tenant a session sees no row and writes none: its transactions begin with empty settings, so that one which
+somebody set for the whole server session, and which a pool then lends on, counts for nobody else. (In autocommit behind
+a transaction pooler it does count: there each statement may meet another server session.)
 """
 
 from __future__ import annotations
@@ -16,12 +18,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from sqlalchemy import Connection, event, func, select
-from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction, UOWTransaction
+from sqlalchemy import Connection, Engine, FromClause, event, func, select
+from sqlalchemy.orm import Mapper, ORMExecuteState, Session, SessionTransaction, UOWTransaction
+from sqlalchemy.sql import visitors
 
 from db.errors import TenancyError
 
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
 _KEY = "db.tenancy"  # in Session.info
 _CONNECTIONS = "db.tenancy.connections"  # there too: a WeakSet of those that the session began transactions on
+_sessions: WeakKeyDictionary[Connection, Session] = WeakKeyDictionary()  # the way back
+_owned: WeakSet[FromClause] = WeakSet()  # the tables of all TenantOwned models
 
 
 @dataclass(frozen=True)
@@ -131,15 +136,13 @@ def _announce(session: Session) -> None:
 
 def _set(connection: Connection, current: Tenant | None) -> None:
     driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]  # psycopg's
-    if driver.autocommit:
+    if driver.autocommit and current is not None:
         raise TenancyError("the connection is in autocommit, where a tenant would end with the first statement")
+    local = not driver.autocommit  # for this transaction
     organization = "" if current is None else str(current.organization_id)
     user = "" if current is None or current.user_id is None else str(current.user_id)
     connection.execute(
-        select(
-            func.set_config("app.organization_id", organization, True),  # noqa: FBT003  # true: for this transaction
-            func.set_config("app.user_id", user, True),  # noqa: FBT003
-        )
+        select(func.set_config("app.organization_id", organization, local), func.set_config("app.user_id", user, local))
     )
 
 
@@ -148,22 +151,47 @@ def _begun(session: Session, transaction: SessionTransaction, connection: Connec
     if transaction.nested:
         return
     session.info.setdefault(_CONNECTIONS, WeakSet()).add(connection)
+    _sessions[connection] = session
     current = session.info.get(_KEY)
-    if current is not None:
+    if current is not None or _owned:  # a process without models of tenants pays no round trip
         _set(connection, current)
 
 
-@event.listens_for(Session, "after_soft_rollback")
-def _rolled_back(session: Session, ended: SessionTransaction) -> None:
-    """A rollback to a savepoint also takes the settings back to what they were then."""
-    if ended.nested and _KEY in session.info:
-        _announce(session)
+@event.listens_for(Engine, "after_cursor_execute")
+def _executed(connection: Connection, _cursor: object, statement: str, *_about: object) -> None:
+    """A rollback to a savepoint also takes the settings back to what they were then, whoever asks for it."""
+    if statement.lstrip()[:11].upper() == "ROLLBACK TO":
+        session = _sessions.get(connection)
+        if session is not None and _KEY in session.info:
+            _set(connection, session.info[_KEY])
+
+
+@event.listens_for(TenantOwned, "after_mapper_constructed", propagate=True)
+def _mapped(mapper: Mapper[Any], _model: type[Any]) -> None:
+    _owned.add(mapper.local_table)
 
 
 @event.listens_for(Session, "do_orm_execute")
 def _executing(state: ORMExecuteState) -> None:
-    if any(issubclass(mapper.class_, TenantOwned) for mapper in state.all_mappers):
+    if _owned and state.session.info.get(_KEY) is None and _reads_owned(state):
         require(state.session)
+
+
+def _reads_owned(state: ORMExecuteState) -> bool:
+    """Whether a model of tenants stands anywhere in the statement, such as in a sub-select."""
+    if any(issubclass(mapper.class_, TenantOwned) for mapper in state.all_mappers):
+        return True
+    waiting: list[Any] = [state.statement]
+    seen: set[Any] = set()
+    while waiting:
+        for part in visitors.iterate(waiting.pop()):
+            if part in _owned:
+                return True
+            source = getattr(part, "table", None)  # a column's, which may be named nowhere else
+            if source is not None and source not in seen:
+                seen.add(source)
+                waiting.append(source)
+    return False
 
 
 @event.listens_for(Session, "before_flush")

@@ -27,6 +27,7 @@ Storage = Literal["vector", "jsonb"]
 
 
 _FLOAT4_MAX = 3.4028234663852886e38  # pgvector keeps 4 bytes a number
+_SHORTEST, _LONGEST = 1.2e-19, 1.8e19  # it sums their squares in 4 bytes too: outside, the distance is no number
 
 
 class _UnwrappedError(EmbeddingError, DontWrapMixin):
@@ -69,6 +70,9 @@ def as_text(values: Sequence[float], dimensions: int) -> str:
             raise _UnwrappedError(f"dimension {position} of the embedding is {value!r}: it must fit a 4-byte float")
     if not any(values):  # without a direction: no cosine distance, and an index leaves it out
         raise _UnwrappedError("the embedding is all zeros: nothing is near it")
+    length = math.hypot(*values)
+    if not _SHORTEST <= length <= _LONGEST:
+        raise _UnwrappedError(f"the embedding's length is {length:g}: nothing is near it, scale it to about 1")
     return "[" + ",".join(repr(float(value)) for value in values) + "]"
 
 

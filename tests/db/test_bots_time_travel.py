@@ -169,6 +169,19 @@ def test_an_old_version_is_never_taken_for_the_row_of_today(source: Engine) -> N
         assert (then.name, session.get_one(Bot, OURS.bot).name) == ("Counter of pelicans", "today")
 
 
+def test_a_session_takes_no_old_version_for_an_object_of_its_own(source: Engine) -> None:
+    with Session(source) as session, tenant(session, OURS.organization, OURS.user):
+        then = audit.as_of(Bot, now(session))
+        for statement in (select(then), select(User.name, then), select(then.name, then).where(then.is_active)):
+            with pytest.raises(AuditError, match=r"as it was is no object of a session.*: select columns of it"):
+                session.execute(statement)
+        with pytest.raises(AuditError, match="as it was is no object"):
+            session.query(then).all()
+
+        assert len(session.identity_map) == 0
+        assert len(session.execute(select(then.name, Bot.name).join(Bot, Bot.id == then.id)).all()) == 2
+
+
 def test_deleted_rows_of_then_are_shown_when_asked_for(source: Engine) -> None:
     with Session(source) as session, tenant(session, OURS.organization, OURS.user):
         soft_delete_bot(session, OURS.bot)

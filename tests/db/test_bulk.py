@@ -8,15 +8,15 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import BigInteger, Identity, Text, func, select, text
+from sqlalchemy import BigInteger, Enum, Identity, Text, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from db import bulk
 from db.async_engine import async_engine, dispose_async
 from db.bulk import copy_rows, copy_rows_async
 from db.engine import engine
-from db.errors import BulkError
+from db.errors import BulkError, TenancyError
 from db.tenancy import tenant, tenant_async
 from db.transactions import run, run_async
 from db.urls import DatabaseURL
@@ -25,8 +25,8 @@ from tests.db.library import ONE, TWO, Base, Book, Details, Note, Organization
 
 pytestmark = pytest.mark.usefixtures("clean")
 PID = select(func.pg_backend_pid())
-NUMBERS: dict[type[Base], str] = {Note: "rank", Book: "pages"}
-Write = Callable[[str, type[Base], Iterable[Any]], int]
+NUMBERS: dict[type[DeclarativeBase], str] = {Note: "rank", Book: "pages"}
+Write = Callable[[str, type[DeclarativeBase], Iterable[Any]], int]
 
 
 class Computed(Base):
@@ -40,7 +40,20 @@ class Computed(Base):
     rank: Mapped[int] = mapped_column(default=func.length("x"))
 
 
-def sync_write(url: str, model: type[Base], rows: Iterable[Any]) -> int:
+class Other(DeclarativeBase):
+    """For notes once more, whose mood is one of a list."""
+
+
+class Moody(Other):
+    __tablename__ = "notes"
+    __table_args__ = {"schema": "maps"}  # noqa: RUF012
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    body: Mapped[str]
+    mood: Mapped[str] = mapped_column(Enum("merry", native_enum=False, validate_strings=True))
+
+
+def sync_write(url: str, model: type[DeclarativeBase], rows: Iterable[Any]) -> int:
     with Session(engine(url)) as session, tenant(session, ONE):
         try:
             return copy_rows(session, model, rows)
@@ -49,7 +62,7 @@ def sync_write(url: str, model: type[Base], rows: Iterable[Any]) -> int:
             session.commit()
 
 
-def async_write(url: str, model: type[Base], rows: Iterable[Any]) -> int:
+def async_write(url: str, model: type[DeclarativeBase], rows: Iterable[Any]) -> int:
     async def main() -> int:
         source = create_async_engine(DatabaseURL.parse(url).sqlalchemy(), connect_args={"prepare_threshold": None})
         try:
@@ -78,6 +91,20 @@ def bodies(library: Prepared) -> list[str]:
 def test_rows_are_written_with_the_columns_own_defaults(library: Prepared, route: str, write: Write) -> None:
     assert write(route, Note, ({"body": f"{n}"} for n in range(3))) == 3
     assert library.rows("SELECT id, body, rank FROM maps.notes ORDER BY id") == [(1, "0", 0), (2, "1", 0), (3, "2", 0)]
+
+
+def test_rows_of_tenants_that_are_refused_without_one_are_a_tenancy_error(route: str) -> None:
+    with Session(engine(route)) as session, pytest.raises(TenancyError, match="the session has no tenant"):
+        copy_rows(session, Book, [BOOK])
+
+    async def main() -> None:
+        source = create_async_engine(DatabaseURL.parse(route).sqlalchemy(), connect_args={"prepare_threshold": None})
+        async with AsyncSession(source) as session:
+            with pytest.raises(TenancyError, match="the session has no tenant"):
+                await copy_rows_async(session, Book, [BOOK])
+        await source.dispose()
+
+    asyncio.run(main())
 
 
 def test_no_rows_are_no_work(library: Prepared, route: str, write: Write) -> None:
@@ -152,7 +179,8 @@ def test_a_rollback_takes_the_rows_back(library: Prepared, route: str) -> None:
 
 
 GOOD = {"body": "good", "rank": 1}
-BAD: dict[str, tuple[type[Base], list[Any], str, str | None]] = {
+BOOK = {"organization_id": ONE, "title": "x"}
+BAD: dict[str, tuple[type[DeclarativeBase], list[Any], str, str | None]] = {
     "unknown attribute": (Note, [{"body": "x", "colour": "red"}], 'Note has no attribute "colour"', None),
     "missing attribute": (Note, [GOOD, {"body": "x", "mood": "m"}], "row 2 for maps.notes lacks 'rank', which", None),
     "too few": (
@@ -162,6 +190,18 @@ BAD: dict[str, tuple[type[Base], list[Any], str, str | None]] = {
         None,
     ),
     "one attribute only": (Note, [{"body": "x"}, {"rank": 1}], "row 2 for maps.notes lacks 'body'", None),
+    "nothing": (Note, [{}], "the first row for maps.notes has no attribute", None),
+    "any object": (Note, [GOOD, {"body": object(), "rank": 1}], "row 2 for maps.notes holds a value that its", None),
+    "any object for an id": (Book, [{**BOOK, "id": object()}], "row 1 for maps.books holds a value that its", None),
+    "text for bytes": (Book, [{**BOOK, "secret": "a secret"}], "row 1 for maps.books holds a value that its", None),
+    "a dict for text": (Book, [{**BOOK, "title": {"secret": 1}}], "row 1 for maps.books holds a value that its", None),
+    "no value of a list": (
+        Moody,
+        [{"body": "x", "mood": "secret"}],
+        "row 1 for maps.notes holds a value that its",
+        None,
+    ),
+    "any object in a document": (Note, [{"body": "x", "details": {"tags": [object()]}}], "row 1.* field tags", None),
     "NUL": (Note, [GOOD, {"body": "se\0cret", "rank": 1}], "row 2 for maps.notes holds a text with a NUL byte", None),
     "half a character": (
         Note,
@@ -230,12 +270,15 @@ def test_rows_that_do_not_fit_are_named_and_none_is_written(
     assert library.rows("SELECT count(*) FROM maps.books") == [(0,)]
 
 
-def test_an_error_of_the_rows_own_making_is_raised_as_it_is(library: Prepared, route: str, write: Write) -> None:
+@pytest.mark.parametrize("error", [LookupError, TypeError])
+def test_an_error_of_the_rows_own_making_is_raised_as_it_is(
+    library: Prepared, route: str, write: Write, error: type[Exception]
+) -> None:
     def rows() -> Iterable[dict[str, object]]:
         yield GOOD
-        raise LookupError("of a test")
+        raise error("of a test")
 
-    with pytest.raises(LookupError, match="of a test"):
+    with pytest.raises(error, match="of a test"):
         write(route, Note, rows())
     assert bodies(library) == []
 
@@ -260,7 +303,7 @@ def test_what_is_not_the_rows_fault_stays_the_drivers_and_is_tried_again(library
 @pytest.mark.parametrize("model", [Note, Book])
 @pytest.mark.parametrize("runner", ["sync", "async"])
 def test_a_connection_that_is_lost_in_the_middle_is_replaced_and_the_rows_are_written_once(
-    library: Prepared, route: str, model: type[Base], runner: str, monkeypatch: pytest.MonkeyPatch
+    library: Prepared, route: str, model: type[DeclarativeBase], runner: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk, "_TOGETHER", 10)
     monkeypatch.setattr(bulk, "_TOGETHER_ASYNC", 10)
@@ -294,7 +337,7 @@ def test_a_connection_that_is_lost_in_the_middle_is_replaced_and_the_rows_are_wr
 
 
 @pytest.mark.parametrize("model", [Note, Book])
-def test_rows_that_are_there_already_can_be_left_out(route: str, model: type[Base]) -> None:
+def test_rows_that_are_there_already_can_be_left_out(route: str, model: type[DeclarativeBase]) -> None:
     same = [{"id": n, "body": f"{n}"} for n in range(1, 4)]
     if model is Book:
         same = [{"id": uuid.UUID(int=n), "organization_id": ONE, "title": f"{n}"} for n in range(1, 4)]
@@ -308,7 +351,7 @@ def test_rows_that_are_there_already_can_be_left_out(route: str, model: type[Bas
 
 @pytest.mark.parametrize("model", [Note, Book])
 def test_a_row_far_behind_is_named_by_its_own_number(
-    library: Prepared, route: str, write: Write, model: type[Base], monkeypatch: pytest.MonkeyPatch
+    library: Prepared, route: str, write: Write, model: type[DeclarativeBase], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows go in several statements, and each of these counts from 1; under row-level security they are staged."""
     for name in ("_TOGETHER", "_TOGETHER_ASYNC"):

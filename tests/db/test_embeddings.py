@@ -92,6 +92,9 @@ def test_a_demo_chunk_is_found_by_its_own_vector(session: Session) -> None:
         (unit(1.0, float("inf")), "dimension 1 of the embedding is inf: it must be a finite number"),
         (unit(-1e39), "dimension 0 of the embedding is -1e\\+39: it must fit a 4-byte float"),
         (unit(0.0, -0.0), "the embedding is all zeros: nothing is near it"),
+        (unit(1e-46), "the embedding's length is 1e-46: nothing is near it, scale it to about 1"),
+        (unit(1e-20, 1e-20), "the embedding's length is 1.41421e-20: nothing is near it"),
+        (unit(1e20), "the embedding's length is 1e\\+20: nothing is near it"),
         (unit("1"), "dimension 0 of the embedding is '1': it must be a finite number"),
     ],
 )
@@ -103,6 +106,11 @@ def test_a_vector_that_cannot_be_stored_is_named_before_it_is_sent(
     session.add(ContentEmbedding(content_path="a", chunk_text="b", embedding=embedding))
     with pytest.raises(EmbeddingError, match=complaint):
         session.flush()
+
+
+@pytest.mark.parametrize("length", [1.3e-19, 1.7e19])
+def test_the_shortest_and_the_longest_vector_have_a_distance(session: Session, length: float) -> None:
+    assert all(math.isfinite(it.distance) for it in nearest(session, unit(length), limit=5))
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1001])

@@ -188,6 +188,19 @@ def test_an_alias_can_be_walked_with_its_loader_options(app: Engine) -> None:
     assert len(walked) == 25
 
 
+def test_a_joined_tables_key_does_not_decide_between_the_selected_rows(app: Engine) -> None:
+    other = aliased(Note)
+    statement = select(Note.body).join(other, other.rank == Note.rank)
+    with Session(app) as session:
+        statements: list[Select[Any]] = [statement, select(Note.body), select(func.now())]
+        for undecided in statements:
+            with pytest.raises(PageError, match="end it in a unique column of what is selected"):
+                keyset(session, undecided, order=(other.id,), size=1)
+        walked = walk(lambda it: keyset(session, statement, order=(other.id, Note.id), after=it, size=4))
+
+    assert len(walked) == 8 * 8 + 9 * 9 + 8 * 8
+
+
 def test_columns_of_one_direction_are_compared_as_a_row_so_that_one_index_serves_them(app: Engine) -> None:
     seen: list[str] = []
 
@@ -270,7 +283,7 @@ def test_without_a_key_it_says_what_to_set(app: Engine, monkeypatch: pytest.Monk
 def test_every_type_a_cursor_can_hold_reads_back_to_the_same_value_and_others_are_refused() -> None:
     from db.pagination import _FORMS, _opened, _Ordering, _sealed  # noqa: PLC0415  # no table has all these columns
 
-    ordering = _Ordering.of((Note.id,))
+    ordering = _Ordering.of((Note.id,), select(Note))
     values: list[Any] = [
         True, False, -7, "ü\0\"", datetime.datetime(2026, 1, 2, 3, 4, 5, 678901, datetime.UTC),
         datetime.datetime(2026, 1, 2), datetime.date(2026, 1, 2), uuid.UUID(int=5), decimal.Decimal("1.10"), 0.1,

@@ -3,13 +3,30 @@
 import asyncio
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from weakref import WeakSet
 
 import pytest
-from sqlalchemy import Engine, delete, func, insert, select, text, update
+from sqlalchemy import (
+    CompoundSelect,
+    Engine,
+    Select,
+    delete,
+    event,
+    exists,
+    func,
+    insert,
+    select,
+    text,
+    true,
+    union_all,
+    update,
+)
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
+from db import tenancy
 from db.engine import engine
 from db.errors import TenancyError
 from db.tenancy import Tenant, require, tenant, tenant_async
@@ -84,6 +101,52 @@ def test_without_a_tenant_models_of_tenants_raise_and_raw_sql_sees_nothing(app: 
             )
 
     assert count(app) == 1
+
+
+PAGES = select(Book.__table__.c.pages, Book.__table__.c.title).subquery()
+READS: dict[str, Select[Any] | CompoundSelect[Any]] = {
+    "a count": select(func.count()).select_from(Book),
+    "a count of a sub-select": select(func.count()).select_from(select(Book).subquery()),
+    "an exists": select(exists().where(Book.pages == 1)),
+    "a union": union_all(select(Book.id), select(Book.id)),
+    "a join": select(Note.body).join(Book, Book.pages == Note.rank),
+    "an outer join": select(Note).outerjoin(aliased(Book), true()),
+    "a condition": select(Note).where(Note.rank.in_(select(Book.pages))),
+    "a scalar sub-select": select(Note.body, select(func.max(Book.pages)).scalar_subquery()),
+    "a common table expression": select(select(Book.pages).cte("all_pages").c.pages),
+    "an alias": select(func.count()).select_from(aliased(Book)),
+    "the table": select(Book.__table__),
+    "a column of the table": select(Book.__table__.c.pages),
+    "a column of its alias": select(Book.__table__.alias().c.pages),
+    "columns of a sub-select": select(PAGES.c.pages, PAGES.c.title),
+}
+
+
+@pytest.mark.parametrize("name", READS)
+def test_without_a_tenant_no_statement_over_a_model_of_tenants_is_answered_with_emptiness(
+    app: Engine, name: str
+) -> None:
+    async def asynchronously() -> None:
+        source = create_async_engine(app.url, connect_args={"prepare_threshold": None})
+        async with AsyncSession(source) as session:
+            with pytest.raises(TenancyError, match="the session has no tenant"):
+                await session.execute(READS[name])
+        await source.dispose()
+
+    with Session(app) as session:
+        with pytest.raises(TenancyError, match="the session has no tenant"):
+            session.execute(READS[name])
+        with tenant(session, ONE):
+            session.execute(READS[name]).all()
+    asyncio.run(asynchronously())
+
+
+def test_without_a_tenant_the_older_ways_to_ask_raise_as_well(app: Engine) -> None:
+    with Session(app) as session:
+        with pytest.raises(TenancyError, match="the session has no tenant"):
+            session.query(Book).count()
+        with pytest.raises(TenancyError, match="the session has no tenant"):
+            session.execute(insert(Note).from_select(["body"], select(Book.title)))
 
 
 def test_models_without_the_mixin_need_no_tenant(app: Engine) -> None:
@@ -185,6 +248,65 @@ def test_a_rollback_to_a_savepoint_does_not_bring_an_earlier_tenant_back(app: En
             with pytest.raises(Exception, match="division by zero"), session.begin_nested():
                 session.execute(text("SELECT 1/0"))
             assert settings(session) == (str(TWO), "")
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_a_rollback_to_a_savepoint_of_the_connection_does_not_bring_it_back_either(app: Engine, raw: bool) -> None:
+    add(app, ONE, "a")
+
+    with Session(app) as session:
+        with tenant(session, ONE):
+            session.execute(text("SELECT 1"))
+            connection = session.connection()
+            point = connection.begin_nested()
+            connection.execute(text("SAVEPOINT mine"))
+        if raw:
+            connection.execute(text(" rollback to mine"))
+        else:
+            point.rollback()
+        assert settings(session) == ("", "")
+        assert session.scalar(text("SELECT count(*) FROM maps.books")) == 0
+
+
+def test_a_savepoint_of_a_connection_without_session_or_tenant_is_rolled_back_as_ever(app: Engine) -> None:
+    with app.connect() as connection:
+        connection.begin_nested().rollback()
+        assert connection.scalar(text("SELECT 1")) == 1
+    with Session(app) as session:
+        session.begin_nested().rollback()
+        assert settings(session) == ("", "")
+
+
+@pytest.mark.parametrize("level", ["READ COMMITTED", "AUTOCOMMIT"])
+def test_a_setting_made_for_the_whole_server_session_is_nobody_elses(library: Prepared, level: str) -> None:
+    app = engine(library.app_url)  # a pooler chooses server sessions itself, so that the same one need not come back
+    add(app, ONE, "a")
+    with Session(app) as session:
+        pid = session.scalar(text("SELECT pg_backend_pid()"))
+        session.execute(text("SELECT set_config('app.organization_id', :id, false)"), {"id": str(ONE)})
+        session.execute(text("SELECT set_config('app.user_id', :id, false)"), {"id": str(USER)})
+        session.commit()
+
+    with Session(app.execution_options(isolation_level=level)) as session:
+        assert session.scalar(text("SELECT pg_backend_pid()")) == pid
+        assert session.scalar(text("SELECT count(*) FROM maps.books")) == 0
+        assert settings(session) == ("", "")
+    app.dispose()
+
+
+def test_a_process_without_models_of_tenants_pays_nothing(app: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tenancy, "_owned", WeakSet())
+    sent: list[str] = []
+
+    def listener(*about: Any) -> None:
+        sent.append(about[2])
+
+    with Session(app) as session:
+        event.listen(app, "before_cursor_execute", listener)
+        session.scalars(select(Note.body)).all()
+    event.remove(app, "before_cursor_execute", listener)
+
+    assert [it.split()[0] for it in sent] == ["SELECT"]
 
 
 def test_a_connection_that_is_lost_before_the_scope_begins_leaves_no_tenant(library: Prepared) -> None:

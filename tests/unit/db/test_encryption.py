@@ -99,6 +99,21 @@ def test_a_place_whose_parts_could_be_read_in_two_ways_is_refused(parts: tuple[s
         place(*parts)
 
 
+@pytest.mark.parametrize(("tenant", "row", "name"), [(None, "1", "tenant"), ("1", None, "row")])
+def test_a_row_that_has_no_id_yet_is_no_place(tenant: str, row: str, name: str) -> None:
+    with pytest.raises(EncryptionError, match=f"the {name} of an encrypted value is None: flush a new object first"):
+        place("recipes", "secret", tenant, row)
+
+
+@pytest.mark.parametrize("value", [None, "secret", 5])
+def test_what_is_not_bytes_is_refused_without_showing_it(value: bytes) -> None:
+    kind = type(value).__name__
+    with pytest.raises(DecryptionError, match=f"no token of this library but a {kind}$"):
+        RING.decrypt(value, HERE)
+    with pytest.raises(EncryptionError, match=f"^a {kind} cannot be encrypted: give bytes"):
+        RING.encrypt(value, HERE)
+
+
 def test_the_ring_comes_from_the_environment_first_key_current(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DB_ENCRYPTION_KEYS", f" k2:{encoded(NEW)} , k1:{encoded(OLD)},")
 
