@@ -136,7 +136,8 @@ def test_a_bot_whose_author_has_left_comes_without_a_name(us: Session) -> None:
     found = bots.get_bot_with_runs(us, OURS.bot)
 
     assert found is not None
-    assert (found.bot.created_by_id, found.bot.created_by) == (OURS.user, None)
+    assert found.bot.created_by_id == OURS.user
+    assert found.bot.created_by is None
 
 
 @pytest.mark.requirement("bots.patterns.soft-delete", "bots.P1.soft-deletes")
