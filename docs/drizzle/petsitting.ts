@@ -50,7 +50,7 @@ export const bookings = petsittingSchema.table(
     foreignKey({ name: "fk_bookings_listing_id_sitter_id_listings", columns: [table.listingId, table.sitterId], foreignColumns: [listings.id, listings.sitterId] }).onDelete("cascade"),
     foreignKey({ name: "fk_bookings_owner_id_users", columns: [table.ownerId], foreignColumns: [panamia.users.id] }).onDelete("cascade"),
     foreignKey({ name: "fk_bookings_sitter_id_users", columns: [table.sitterId], foreignColumns: [panamia.users.id] }).onDelete("cascade"),
-    index("ix_bookings_listing_id_starts_on").on(table.listingId, table.startsOn),
+    index("ix_bookings_listing_id_sitter_id_starts_on").on(table.listingId, table.sitterId, table.startsOn),
     index("ix_bookings_owner_id_created_at_id").on(table.ownerId, table.createdAt, table.id),
     index("ix_bookings_sitter_id_created_at_id").on(table.sitterId, table.createdAt, table.id),
   ],

@@ -56,7 +56,8 @@ INDEXES = {
     "listings.ix_listings_sitter_id_created_at_id": "petsitting.listings USING btree (sitter_id, created_at, id)",
     "bookings.ix_bookings_owner_id_created_at_id": "petsitting.bookings USING btree (owner_id, created_at, id)",
     "bookings.ix_bookings_sitter_id_created_at_id": "petsitting.bookings USING btree (sitter_id, created_at, id)",
-    "bookings.ix_bookings_listing_id_starts_on": "petsitting.bookings USING btree (listing_id, starts_on)",
+    "bookings.ix_bookings_listing_id_sitter_id_starts_on": "petsitting.bookings USING btree"
+    " (listing_id, sitter_id, starts_on)",
 }
 TRIGGERS = {
     f"{table}.{table}_touch": f"BEFORE UPDATE ON petsitting.{table} FOR EACH ROW EXECUTE FUNCTION petsitting.touch()"

@@ -65,7 +65,7 @@ STATEMENTS = (
     )""",
     "CREATE INDEX ix_bookings_owner_id_created_at_id ON petsitting.bookings (owner_id, created_at, id)",
     "CREATE INDEX ix_bookings_sitter_id_created_at_id ON petsitting.bookings (sitter_id, created_at, id)",
-    "CREATE INDEX ix_bookings_listing_id_starts_on ON petsitting.bookings (listing_id, starts_on)",
+    "CREATE INDEX ix_bookings_listing_id_sitter_id_starts_on ON petsitting.bookings (listing_id, sitter_id, starts_on)",
 )
 
 

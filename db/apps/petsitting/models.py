@@ -78,7 +78,7 @@ class Booking(Keyed, Base):
         ForeignKeyConstraint(["listing_id", "sitter_id"], [Listing.id, Listing.sitter_id], ondelete="CASCADE"),
         Index(None, "owner_id", "created_at", "id"),
         Index(None, "sitter_id", "created_at", "id"),
-        Index(None, "listing_id", "starts_on"),
+        Index(None, "listing_id", "sitter_id", "starts_on"),
     )
 
     owner_id: Mapped[str] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"))
