@@ -31,6 +31,7 @@ MISREAD = {
         "uq_social_actors_handle",
         "uq_user_lists_name",
     ],
+    "petsitting": ["fk_bookings_listing_id_sitter_id_listings"],  # a key of two columns
 }
 PARTITIONED = {"bots": ("activityLogs", "botLogs")}  # drizzle-kit sees partitions only, each as a table of its own
 

@@ -19,7 +19,7 @@ from tests.db.conftest import Prepared
 
 CHECKOUT = Path(__file__).parents[2]
 SUITE = ("transactions", "tenancy", "bulk", "pagination", "soft_delete", "documents", "search", "query_log")
-# these ask no database, or need the very connection that they then cut
+# these ask no database, need the very connection that they then cut, or tell of a server session to itself
 OF_NO_ROUTE = {
     "test_only_what_another_attempt_may_cure_is_retryable",
     "test_a_connection_that_is_lost_before_the_scope_begins_leaves_no_tenant",
@@ -27,6 +27,9 @@ OF_NO_ROUTE = {
     "test_a_part_of_one_document_goes_into_another_as_a_copy",
     "test_a_model_that_could_not_be_tracked_or_upgraded_is_refused_at_once",
     "test_an_async_engine_retries_without_stopping_the_loop",
+    "test_a_setting_made_for_the_whole_server_session_is_nobody_elses",
+    "test_an_assignment_that_does_not_fit_is_refused_without_showing_the_value",
+    "test_a_document_that_is_nested_too_deeply_is_named",
 }
 
 

@@ -57,7 +57,8 @@ class Crash:
         if self.calls == 1:
             victim = session.scalar(text("SELECT pg_backend_pid()"))
             with self._server.connect() as admin:
-                admin.execute(f"COPY (SELECT 1) TO PROGRAM 'setsid sh -c \"sleep 0.1; kill -9 {victim}\" &'")
+                later = f'setsid sh -c "sleep 0.1; kill -9 {victim}" &'
+                admin.execute(f"COPY (SELECT 1) TO PROGRAM 'cat > /dev/null; {later}'")
             session.execute(text("SELECT pg_sleep(20)"))
 
 
