@@ -73,7 +73,9 @@ if context.is_offline_mode():
         context.run_migrations()
 else:
     try:
-        Job.of(config).run(context.script, migrate)
+        job = Job.of(config)
+        config.attributes["job"] = job  # for what a revision reports
+        job.run(context.script, migrate)
     except DbError as error:
         if config.cmd_opts is None:
             raise

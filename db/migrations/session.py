@@ -21,7 +21,6 @@ import alembic.command
 import alembic.config
 import psycopg
 import sqlalchemy
-import tenacity
 from alembic.runtime.migration import MigrationContext, MigrationInfo
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
@@ -29,14 +28,12 @@ from psycopg import sql
 
 from db import apps, connections, engine
 from db.errors import DbError, PoolerError, TargetError
-from db.migrations import failures, history, lock
+from db.migrations import failures, history, lock, waits
 from db.migrations.revisions import HOME, Revision, revisions
 from db.urls import DatabaseURL
 
 URL_VARIABLE = "POSTGRES_DIRECT_URL"
 _WRITING = ("upgrade", "downgrade", "stamp")
-_LOCK_TIMEOUT = "5s"  # a queued ACCESS EXCLUSIVE lock blocks everyone behind it: rather give up and try again
-_LOCK_ATTEMPTS = 12  # with the pauses below about two minutes: longer than the usual report or backup holds a table
 _POOLER_PATIENCE = 5.0  # seconds; a pool of one server connection makes the probe wait for itself
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -83,6 +80,7 @@ class Job:
         ):
             steps = Steps(self, files, script, control)
             refuse_transaction_pooler(control, connection)
+            waits.let_patient_ones_wait(connection)
             control.execute("SET statement_timeout = 0; SET idle_session_timeout = 0")
             with lock.held(control, f"migrations of {self.app}", self.report) if self.writes else nullcontext():
                 if self.writes:
@@ -90,28 +88,21 @@ class Job:
                     history.prepare(control, self.app)
                     history.compare(control, self.app, files)
                 try:
-                    self._attempt(steps, lambda: _once(connection, self.app, steps, migrate))
+                    self._attempt(steps, lambda attempt: _once(connection, self.app, steps, migrate, attempt))
                 except (DbError, CommandError):
                     raise
                 except Exception as error:
                     raise failures.explain(error, self.app, steps.current, self.done) from error
 
-    def _attempt(self, steps: Steps, once: Callable[[], None]) -> None:
+    def _attempt(self, steps: Steps, once: Callable[[int], None]) -> None:
         def again(error: BaseException) -> bool:
             # what a CREATE INDEX CONCURRENTLY leaves behind when it fails must be looked at before it runs again
             return failures.transient(error) and (steps.current is None or steps.current.transactional)
 
-        def say(state: tenacity.RetryCallState) -> None:
-            self.report(f"{self.app}: a table is locked by others, trying again ({state.attempt_number} so far)")
+        def say(attempt: int) -> None:
+            self.report(f"{self.app}: a table is locked by others, trying again ({attempt} so far)")
 
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(again),
-            stop=tenacity.stop_after_attempt(_LOCK_ATTEMPTS),
-            wait=tenacity.wait_random_exponential(multiplier=0.5, max=10),  # jitter, so that the lock's holders get on
-            before_sleep=say,
-            reraise=True,
-        )
-        retrying(once)
+        waits.attempts(once, again=again, say=say)
 
 
 class Steps:
@@ -236,21 +227,25 @@ def check_target(control: Connection, app: str) -> None:
 
 
 def _once(
-    connection: sqlalchemy.Connection, app: str, steps: Steps, migrate: Callable[[sqlalchemy.Connection, Steps], None]
+    connection: sqlalchemy.Connection,
+    app: str,
+    steps: Steps,
+    migrate: Callable[[sqlalchemy.Connection, Steps], None],
+    attempt: int,
 ) -> None:
     steps.current = None
-    _settle(connection, app)
+    _settle(connection, app, waits.lock_timeout(attempt))
     try:
         migrate(connection, steps)
     finally:
         connection.rollback()  # what a failed step began; after a good one nothing is open
 
 
-def _settle(connection: sqlalchemy.Connection, app: str) -> None:
+def _settle(connection: sqlalchemy.Connection, app: str, lock_timeout: int) -> None:
     """Settings of the migrating session; the login's own are for the application's short statements."""
     quoted = '"' + app.replace('"', '""') + '"'
     connection.exec_driver_sql(f"SET search_path = {quoted}, extensions")
-    connection.exec_driver_sql(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
+    waits.bound(connection, lock_timeout)
     connection.exec_driver_sql("SET statement_timeout = 0")  # index builds and VALIDATE take as long as they take
     connection.exec_driver_sql("SET idle_in_transaction_session_timeout = 0")
     connection.exec_driver_sql("SET timezone = 'UTC'")  # what a migration writes must not depend on who runs it

@@ -1,0 +1,93 @@
+"""Changing the rows of a large table batch by batch, while others work on it.
+
+    def upgrade() -> None:
+        in_batches("maps.places", "UPDATE maps.places SET label = name WHERE {batch} AND label IS NULL")
+
+One UPDATE of all would hold every row's lock to its end, keep autovacuum from cleaning up meanwhile, and be lost as a
+whole when it fails. A batch is a transaction of its own; what was killed goes on by running again, provided that the
+condition (here `label IS NULL`) passes over what is done.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy
+from alembic import context, op
+
+from db.errors import RevisionError
+from db.migrations import failures, waits
+
+_AIM = 0.1  # seconds a batch: as long as a client may wait for a row, and half of the 200 ms we aim at
+_FIRST, _SMALLEST, _LARGEST = 500, 50, 50_000  # rows
+_SILENCE = 5.0  # seconds between lines of progress
+
+
+def in_batches(table: str, statement: str, *, key: str = "id") -> int:
+    """Run `statement` over `table` in the order of `key`, its primary key; returns the number of rows it changed.
+
+    `table` is "schema.table". `statement` changes rows of it; it holds {batch}, which becomes the condition for one
+    batch (`id > ... AND id <= ...`), and passes over rows that are done. The size of a batch follows the time it takes.
+    Rows that are added meanwhile may be missed: a default, a trigger, or the application must fill those in before.
+    Leaves the transaction, so it is alone in its revision. Raises RevisionError for a statement without {batch}.
+    """
+    if "{batch}" not in statement:
+        raise RevisionError(f'in_batches("{table}"): the statement lacks {{batch}}, and would change all rows at once')
+    if context.is_offline_mode():
+        op.execute(statement.replace("{batch}", "true"))
+        return 0
+    with op.get_context().autocommit_block():
+        return _run(op.get_bind(), table, statement, key)
+
+
+def _run(connection: sqlalchemy.Connection, table: str, statement: str, key: str) -> int:
+    report = context.config.attributes["job"].report
+    estimate = connection.scalar(
+        sqlalchemy.text("SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass(:table)"), {"table": table}
+    )
+    if estimate is None:
+        raise RevisionError(f'in_batches("{table}"): there is no such table; write it as "schema.table"')
+    first, later = f"{key} <= :upto", f"{key} > :after AND {key} <= :upto"
+    state: dict[str, Any] = {"after": None, "upto": None}
+    size, seen, changed, said = _FIRST, 0, 0, time.monotonic()
+    while True:
+        started = time.monotonic()
+        end = sqlalchemy.text(_END.format(key=key, table=table, condition=f"{key} > :after" if seen else "true"))
+        found = connection.execute(end, {**state, "size": size}).first()
+        if found is None:
+            report(f"{table}: {changed:,} of {seen:,} rows changed")
+            return changed
+        state["upto"], rows = found
+        changed += _one(connection, statement.replace("{batch}", later if seen else first), state, report)
+        state["after"], seen = state["upto"], seen + rows
+        if time.monotonic() - said > _SILENCE:
+            said = time.monotonic()
+            report(f"{table}: {seen:,} of about {max(estimate, seen):,} rows")
+        size = _next(size, time.monotonic() - started)
+
+
+def _one(connection: sqlalchemy.Connection, batch: str, state: dict[str, Any], report: Callable[[str], None]) -> int:
+    """The rows that one batch changed; tried again where somebody holds one of them for long."""
+    done: list[int] = []
+    waits.attempts(
+        lambda _: done.append(connection.execute(sqlalchemy.text(batch), state).rowcount),
+        again=failures.transient,
+        say=lambda attempt: report(f"a batch waits for rows that others hold, trying again ({attempt} so far)"),
+    )
+    return done[0]
+
+
+def _next(size: int, seconds: float) -> int:
+    """The number of rows to take next, after `size` rows took `seconds`."""
+    factor = min(2.0, max(0.25, _AIM / max(seconds, 0.001)))
+    return min(_LARGEST, max(_SMALLEST, int(size * factor)))
+
+
+# not max(): uuid has none before PostgreSQL 18
+_END = """
+    SELECT key, number FROM (
+        SELECT {key} AS key, row_number() OVER (ORDER BY {key}) AS number FROM {table}
+        WHERE {condition} ORDER BY {key} LIMIT :size
+    ) AS batch ORDER BY number DESC LIMIT 1"""
