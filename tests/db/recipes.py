@@ -48,6 +48,11 @@ class Recipe:
     dangerous: str
 
     @property
+    def reversible(self) -> bool:
+        """Whether all of its steps can be undone."""
+        return not any("raise NotImplementedError" in step for step in self.steps)
+
+    @property
     def anchor(self) -> str:
         """Its heading's fragment in a link."""
         return re.sub(r"[^a-z0-9 -]", "", self.title.lower()).replace(" ", "-")
