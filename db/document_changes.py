@@ -7,7 +7,7 @@ owner, up to what the column holds. That knows its rows.
 from __future__ import annotations
 
 import copy
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel
@@ -32,11 +32,13 @@ class TrackedModel(BaseModel):
         if context is not UNTRACKED:
             _adopt_fields(self)
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        if name in type(self).model_fields:
-            _adopt_fields(self)
-            _changed(self)
+    if not TYPE_CHECKING:  # which would take it for leave to assign anything
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            super().__setattr__(name, value)
+            if name in type(self).model_fields:
+                _adopt_fields(self)
+                _changed(self)
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Any:
         copied = super().__deepcopy__(memo)

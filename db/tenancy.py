@@ -27,6 +27,7 @@ from sqlalchemy.orm import Mapper, ORMExecuteState, Session, SessionTransaction,
 from sqlalchemy.sql import visitors
 
 from db.errors import TenancyError
+from db.model import Model
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -45,7 +46,7 @@ class Tenant:
     user_id: uuid.UUID | None = None
 
 
-class TenantOwned:
+class TenantOwned(Model):
     """Mixin of models whose rows belong to an organization: without a tenant they raise TenancyError, not emptiness."""
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from db.documents import Document, Part, document
 from db.jsonb import Json
+from db.model import Model
 from db.soft_delete import SoftDelete
 from db.tenancy import TenantOwned
 from tests.db.conftest import Prepared
@@ -25,7 +26,7 @@ from tests.db.conftest import Prepared
 ONE, TWO = (uuid.UUID(int=number) for number in (1, 2))
 
 
-class Base(DeclarativeBase):
+class Base(Model, DeclarativeBase):
     metadata = MetaData(schema="maps")
     type_annotation_map = {str: Text, datetime: TIMESTAMP(timezone=True), int: BigInteger}  # noqa: RUF012
 
@@ -82,7 +83,7 @@ class Note(SoftDelete, Base):
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     body: Mapped[str] = mapped_column(unique=True)
     rank: Mapped[int] = mapped_column(server_default=text("0"))
-    mood: Mapped[str | None]
+    mood: Mapped[str | None] = mapped_column()
     details: Mapped[Details | None] = mapped_column(document(Details))
     extra: Mapped[Any] = mapped_column(Json(none_as_null=True), nullable=True)
 

@@ -17,6 +17,7 @@ from db.async_engine import async_engine, dispose_async
 from db.bulk import copy_rows, copy_rows_async
 from db.engine import engine
 from db.errors import BulkError, TenancyError
+from db.model import Model
 from db.tenancy import tenant, tenant_async
 from db.transactions import run, run_async
 from db.urls import DatabaseURL
@@ -40,7 +41,7 @@ class Computed(Base):
     rank: Mapped[int] = mapped_column(default=func.length("x"))
 
 
-class Other(DeclarativeBase):
+class Other(Model, DeclarativeBase):
     """For notes once more, whose mood is one of a list."""
 
 

@@ -225,7 +225,7 @@ def test_json_that_does_not_fit_names_column_and_field_and_writes_nothing(
 
     def write(session: Session) -> None:
         if way == "orm":
-            session.add(Note(body="a", details=value))
+            session.add(Note(body="a", details=value))  # type: ignore[arg-type]
             session.flush()
         else:
             session.execute(insert(Note), [{"body": "a", "details": value}])

@@ -83,7 +83,7 @@ def test_without_a_tenant_models_of_tenants_raise_and_raw_sql_sees_nothing(app: 
 
     with Session(app) as session:
         assert session.scalar(text("SELECT count(*) FROM maps.books")) == 0
-        for statement in (select(Book), select(Book.title), update(Book).values(pages=2), delete(Book)):
+        for statement in (select(Book), select(Book.title), update(Book).values({Book.pages: 2}), delete(Book)):
             with pytest.raises(TenancyError, match="the session has no tenant: use `with tenant"):
                 session.execute(statement)
         with pytest.raises(TenancyError, match="the session has no tenant"):
@@ -167,7 +167,7 @@ def test_another_tenants_rows_are_neither_read_nor_changed_nor_made(app: Engine)
     with Session(app) as session, tenant(session, ONE):
         assert require(session) == Tenant(ONE)
         assert session.get(Book, theirs) is None
-        assert session.execute(update(Book).values(title="mine").returning(Book.id)).all() == []
+        assert session.execute(update(Book).values({Book.title: "mine"}).returning(Book.id)).all() == []
         assert session.execute(delete(Book).returning(Book.id)).all() == []
         with pytest.raises(ProgrammingError, match="violates row-level security"), session.begin_nested():
             session.execute(insert(Book), [{"organization_id": TWO, "title": "x", "pages": 1}])
