@@ -14,7 +14,7 @@ import psycopg
 from pydantic import Field
 from sqlalchemy import TIMESTAMP, BigInteger, Identity, LargeBinary, MetaData, Numeric, Text, func, text
 from sqlalchemy.dialects.postgresql import TSVECTOR
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from db.documents import Document, Part, document
 from db.jsonb import Json
@@ -61,6 +61,8 @@ class Organization(Base):
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     name: Mapped[str]
+
+    books: Mapped[list[Book]] = relationship(primaryjoin="Organization.id == foreign(Book.organization_id)")
 
 
 class Book(TenantOwned, SoftDelete, Base):
