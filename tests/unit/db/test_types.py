@@ -101,6 +101,8 @@ WRONG = {
     "a written column that is not there": ('update(Bot).values({Bot.nme: "x"})', "attr-defined"),
     "a document's field that is not there, written": ("bots[0].config.retrys = 3", "attr-defined"),
     "a part's field that is not there, written": ("bots[0].config.viewport.widht = 3", "attr-defined"),
+    "rows with a column that is not there": ('copy_rows(session, Note, [Note(body="x", mod="y")])', "call-arg"),
+    "rows with a value of another type": ("copy_rows(session, Note, (Note(body=it) for it in range(3)))", "arg-type"),
     "rows of what is no model": ("copy_rows(session, dict, rows)", "type-var|arg-type"),
 }
 
