@@ -123,7 +123,7 @@ class _Plan:
     ) -> None:
         mapper = inspect(model)
         self._objects_of = model if isinstance(given, DeclarativeBase) else None
-        first = _attributes(given) if isinstance(given, DeclarativeBase) else given
+        first = assigned(given) if isinstance(given, DeclarativeBase) else given
         self._of_tenants = issubclass(model, TenantOwned)
         self._table = cast("Table", mapper.local_table)
         attributes = {it.key: cast("Column[Any]", it.columns[0]) for it in mapper.column_attrs}
@@ -201,7 +201,7 @@ class _Plan:
                     raise BulkError(
                         self._about(f"is a {type(given).__name__}, where a {self._objects_of.__name__} is needed")
                     )
-                row = _attributes(given)
+                row = assigned(given)
             if len(row) != width:
                 raise BulkError(self._about(f"has other attributes than the first row, {', '.join(self._names)}"))
             try:
@@ -267,7 +267,7 @@ class _Plan:
         return f"row {self._row} for {self._table} {told}; nothing was written"
 
 
-def _attributes(given: DeclarativeBase) -> Row:
+def assigned(given: DeclarativeBase) -> Row:
     """What was assigned to an object, relationships too: they are refused, for COPY would lose them."""
     return {name: value for name, value in vars(given).items() if name != "_sa_instance_state"}
 

@@ -6,15 +6,15 @@ Its tables stand in schema maps, which is empty until maps is migrated.
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import psycopg
 from pydantic import Field
-from sqlalchemy import TIMESTAMP, BigInteger, Identity, LargeBinary, MetaData, Numeric, Text, func, text
+from sqlalchemy import TIMESTAMP, BigInteger, Engine, Identity, LargeBinary, MetaData, Numeric, Text, func, text
 from sqlalchemy.dialects.postgresql import TSVECTOR
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
 from db.documents import Document, Part, document
 from db.jsonb import Json
@@ -140,3 +140,28 @@ def empty(prepared: Prepared) -> None:
     """No books and no notes."""
     with prepared.admin() as admin:
         admin.execute("TRUNCATE maps.books, maps.notes RESTART IDENTITY")
+
+
+def stored(prepared: Prepared) -> Any:
+    """The JSON of the only note's document."""
+    [(value,)] = prepared.rows("SELECT details FROM maps.notes")
+    return value
+
+
+def save(app: Engine, details: Details | None) -> int:
+    """The id of a new note."""
+    with Session(app) as session:
+        note = Note(body="a", details=details)
+        session.add(note)
+        session.commit()
+        return note.id
+
+
+FULL = Details(
+    copies=2,
+    shelf=Shelf(room="north", labels=["a"]),
+    shelves=[Shelf(room="south")],
+    prices={"eur": [1, 2]},
+    tags={"new"},
+    printed=datetime(2026, 1, 2, tzinfo=UTC),
+)
