@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import psycopg
 from psycopg import sql
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
 Row = Mapping[str, Any]
+M = TypeVar("M", bound=DeclarativeBase)
 _TOGETHER = 10_000  # rows a statement
 _TOGETHER_ASYNC = 1_000  # computing so many rows' values keeps the event loop for some tens of milliseconds
 # What the rows themselves are to blame for; anything else (a lost connection, a deadlock) stays the driver's error, so
@@ -32,20 +33,21 @@ _ROWS_FAULT = ("22", "23", _NOT_ALLOWED, "428C9")  # the last: a value for a gen
 
 
 def copy_rows(
-    session: Session, model: type[DeclarativeBase], rows: Iterable[Row], *, skip_existing: bool = False
+    session: Session, model: type[M], rows: Iterable[M] | Iterable[Row], *, skip_existing: bool = False
 ) -> int:
-    """Write `rows`, mappings by `model`'s attribute names, in the session's transaction; returns how many.
+    """Write `rows` in the session's transaction; returns how many.
 
-    All rows have the attributes of the first. Attributes that are left out take the model's Python default, else the
-    column's; the session does not know the new objects, and pending ones are flushed before. Under row-level security,
-    and with `skip_existing`, the rows go through a temporary table, 10,000 at a time, while the next ones are computed.
-    `skip_existing` leaves out, and does not count, what a unique constraint would refuse.
+    They are objects of `model`, whose columns a type checker follows, or mappings by attribute name, such as those of a
+    csv.DictReader, which cost less. All have the attributes of the first. Those that are left out take the model's
+    Python default, else the column's. The session does not get to know the objects; pending ones are flushed before.
+    Under row-level security, and with `skip_existing`, the rows go through a temporary table, 10,000 at a time, while
+    the next ones are computed. `skip_existing` leaves out, and does not count, what a unique constraint would refuse.
 
     Raises BulkError for rows that do not fit; none is written then, and the transaction can go on. Raises TenancyError
     where they are refused because the session has no tenant; an owner, who sees all organizations, needs none.
     """
     session.flush()
-    given = iter(rows)
+    given: Iterator[Any] = iter(rows)
     first = next(given, None)
     if first is None:
         return 0
@@ -77,11 +79,11 @@ def copy_rows(
 
 
 async def copy_rows_async(
-    session: AsyncSession, model: type[DeclarativeBase], rows: Iterable[Row], *, skip_existing: bool = False
+    session: AsyncSession, model: type[M], rows: Iterable[M] | Iterable[Row], *, skip_existing: bool = False
 ) -> int:
     """`copy_rows` for an async session."""
     await session.flush()
-    given = iter(rows)
+    given: Iterator[Any] = iter(rows)
     first = next(given, None)
     if first is None:
         return 0
@@ -117,9 +119,11 @@ class _Plan:
     """The statements, and the way from a mapping to a row of COPY."""
 
     def __init__(
-        self, connection: Connection, model: type[DeclarativeBase], first: Row, *, skip_existing: bool
+        self, connection: Connection, model: type[DeclarativeBase], given: Row | DeclarativeBase, *, skip_existing: bool
     ) -> None:
         mapper = inspect(model)
+        self._objects_of = model if isinstance(given, DeclarativeBase) else None
+        first = assigned(given) if isinstance(given, DeclarativeBase) else given
         self._of_tenants = issubclass(model, TenantOwned)
         self._table = cast("Table", mapper.local_table)
         attributes = {it.key: cast("Column[Any]", it.columns[0]) for it in mapper.column_attrs}
@@ -127,7 +131,7 @@ class _Plan:
             raise BulkError(f"the first row for {self._table} has no attribute: every row has those of the first")
         unknown = [name for name in first if name not in attributes]
         if unknown:
-            raise BulkError(f'{model.__name__} has no attribute "{unknown[0]}"')
+            raise BulkError(f'{model.__name__} has no column called "{unknown[0]}"')
         self._names = list(first)
         self._defaults = [
             (key, _default(column))
@@ -168,7 +172,7 @@ class _Plan:
             "ON CONFLICT DO NOTHING"
         )
 
-    def chunks(self, rows: Iterable[Row], size: int) -> Iterator[Sequence[Sequence[Any]]]:
+    def chunks(self, rows: Iterable[Any], size: int) -> Iterator[Sequence[Sequence[Any]]]:
         """The rows' values, `size` rows at a time: a statement for all would meet the server's statement_timeout."""
         values = self._values(rows)
         while chunk := list(itertools.islice(values, size)):
@@ -185,12 +189,19 @@ class _Plan:
         if not self.staged:
             self.written += len(chunk)
 
-    def _values(self, rows: Iterable[Row]) -> Iterator[Sequence[Any]]:
+    def _values(self, rows: Iterable[Any]) -> Iterator[Sequence[Any]]:
         """The rows' values in the order of COPY's columns, counting them."""
         pick: Callable[[Row], Any] = itemgetter(*self._names) if len(self._names) > 1 else self._single
         width = len(self._names)
-        for row in rows:
+        for given in rows:
             self._row += 1
+            row = given
+            if self._objects_of is not None:
+                if not isinstance(given, self._objects_of):
+                    raise BulkError(
+                        self._about(f"is a {type(given).__name__}, where a {self._objects_of.__name__} is needed")
+                    )
+                row = assigned(given)
             if len(row) != width:
                 raise BulkError(self._about(f"has other attributes than the first row, {', '.join(self._names)}"))
             try:
@@ -254,6 +265,11 @@ class _Plan:
 
     def _about(self, told: str) -> str:
         return f"row {self._row} for {self._table} {told}; nothing was written"
+
+
+def assigned(given: DeclarativeBase) -> Row:
+    """What was assigned to an object, relationships too: they are refused, for COPY would lose them."""
+    return {name: value for name, value in vars(given).items() if name != "_sa_instance_state"}
 
 
 def _default(column: Column[Any]) -> Callable[[], Any]:

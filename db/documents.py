@@ -19,63 +19,36 @@ is stored is the model's JSON and `version`; JSON without a version counts as ve
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Final, TypeVar, cast, get_args
-from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy import Column, Dialect, event
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DontWrapMixin
-from sqlalchemy.ext.mutable import Mutable, MutableDict, MutableList, MutableSet
-from sqlalchemy.orm import InstanceState
-from sqlalchemy.orm.attributes import flag_modified
+from sqlalchemy.ext.mutable import Mutable
 from sqlalchemy.types import TypeDecorator
 
+from db.document_changes import UNTRACKED, Rows, TrackedModel
 from db.errors import DocumentError
 
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 _VERSION: Final = "version"  # the key in the JSON
-_CHECK: Final = object()  # the context of a validation whose result nobody keeps
 
 
 class UnwrappedError(DocumentError, DontWrapMixin):
     """SQLAlchemy would bury what a bind processor raises in the statement and all its values."""
 
 
-class Part(BaseModel):
+class Part(TrackedModel):
     """A model inside a document. Assigning a field validates the value and tells the document."""
-
-    __slots__ = ("_owner",)  # not a private attribute: copies must not take it along
 
     # errors of assignments get into logs: they say what is wrong with the value and don't show it
     model_config = ConfigDict(extra="forbid", validate_assignment=True, hide_input_in_errors=True)
-
-    def model_post_init(self, context: Any, /) -> None:
-        """Adopt what the fields hold; a subclass that overrides this calls it."""
-        super().model_post_init(context)
-        if context is not _CHECK:
-            _adopt_fields(self)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        if name in type(self).model_fields:
-            _adopt_fields(self)
-            _changed(self)
-
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Any:
-        copied = super().__deepcopy__(memo)
-        _adopt_fields(copied)
-        return copied
-
-    def __setstate__(self, state: dict[Any, Any]) -> None:
-        super().__setstate__(state)
-        _adopt_fields(self)
 
 
 class Document(Part):
@@ -102,11 +75,11 @@ class Document(Part):
         return register
 
     @property
-    def _parents(self) -> _Rows:  # what sqlalchemy.ext.mutable records itself in
+    def _parents(self) -> Rows:  # what sqlalchemy.ext.mutable records itself in
         try:
-            rows: _Rows = object.__getattribute__(self, "_rows")
+            rows: Rows = object.__getattribute__(self, "_rows")
         except AttributeError:
-            rows = _Rows()
+            rows = Rows()
             object.__setattr__(self, "_rows", rows)
         return rows
 
@@ -165,12 +138,12 @@ class DocumentType(TypeDecorator[D]):
             return None
         try:
             # a list that was appended to, or a model_construct, was never checked; model_dump drops what does not fit
-            data = self._validated(_raw(self.fitting(value)), _CHECK).model_dump(mode="json", warnings=False)
+            data = self._validated(_raw(self.fitting(value)), UNTRACKED).model_dump(mode="json", warnings=False)
         except DocumentError:
             raise
         except (TypeError, ValueError, RecursionError) as error:
             raise self._error(_no_json(error)) from None
-        self._validated(data, _CHECK)  # that it can be read again
+        self._validated(data, UNTRACKED)  # that it can be read again
         if told := refusal(data):
             raise self._error(told)
         return {_VERSION: self.model.document_version, **data}
@@ -223,122 +196,6 @@ def _raw(value: Any) -> Any:
     if type(value) is tuple or isinstance(value, list):
         return [_raw(it) for it in value]
     return value
-
-
-class _Rows(WeakKeyDictionary[InstanceState[Any], str]):
-    """The rows that hold a document, and the attribute of each.
-
-    The session holds its objects weakly, so `session.get(Bot, id).config.retries = 5` would change a document whose row
-    is gone already: the document keeps it.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._kept: dict[int, object] = {}
-
-    def __setitem__(self, state: InstanceState[Any], key: str) -> None:
-        super().__setitem__(state, key)
-        self._kept[id(state)] = state.obj()
-
-    def pop(self, state: InstanceState[Any], *default: Any) -> Any:
-        self._kept.pop(id(state), None)
-        return super().pop(state, *default)
-
-
-class Containers:
-    """Lists, dicts and sets in a document, or in place of one (db.jsonb): like a Part, they tell their owner."""
-
-    _owner: Any = None
-
-    def changed(self) -> None:
-        """What sqlalchemy.ext.mutable's containers call after every change."""
-        try:
-            _adopt_items(self)
-        except RecursionError:
-            raise DocumentError("what was put into JSON is nested too deeply") from None
-        _changed(self)
-
-    @property
-    def _parents(self) -> _Rows:
-        rows: _Rows = self.__dict__.setdefault("_rows", _Rows())
-        return rows
-
-
-class _List(Containers, MutableList[Any]):
-    pass
-
-
-class _Dict(Containers, MutableDict[Any, Any]):
-    @classmethod
-    def coerce(cls, key: str, value: Any) -> Any:  # noqa: ARG003  # MutableDict's signature
-        return value
-
-
-class _Set(Containers, MutableSet[Any]):
-    pass
-
-
-def _changed(node: Any) -> None:
-    """Walk up to what the column holds and mark its rows as modified."""
-    while (owner := getattr(node, "_owner", None)) is not None:
-        node = owner
-    if not isinstance(node, (Document, Containers)):  # a Part in no document yet
-        return
-    for state, key in list(node._parents.items()):
-        row = state.obj()
-        if row is not None and state.dict.get(key) is node:  # else it was replaced by another document
-            flag_modified(row, key)
-
-
-def adopted(value: Any, owner: Any) -> Any:
-    """`_adopted`, or a DocumentError where Python's stack ends."""
-    try:
-        return _adopted(value, owner)
-    except RecursionError:
-        raise DocumentError("a value for a JSONB column is nested too deeply") from None
-
-
-def _adopted(value: Any, owner: Any) -> Any:
-    """`value` as it stands in `owner`: containers in their telling form, what belongs to another owner as a copy."""
-    kind = type(value)
-    if kind in _PLAIN:  # first: it is most of what there is
-        return value
-    if isinstance(value, (Part, Containers)):
-        holder = getattr(value, "_owner", None)
-        if holder is not None and holder is not owner:  # by identity: two containers may be equal
-            value = copy.deepcopy(value)
-            holder = None
-        object.__setattr__(value, "_owner", owner)
-        if holder is None and isinstance(value, Containers):  # a copy's items have no owner either
-            _adopt_items(value)
-        return value
-    if kind is tuple:
-        return tuple(_adopted(it, owner) for it in value)
-    if kind in _TELLING:
-        made = _TELLING[kind](value)
-        made._owner = owner
-        _adopt_items(made)
-        return made
-    return value
-
-
-_PLAIN = frozenset({str, int, float, bool, type(None)})
-_TELLING: dict[type, Any] = {list: _List, dict: _Dict, set: _Set}
-
-
-def _adopt_fields(node: Part) -> None:
-    for name in type(node).model_fields:
-        if name in node.__dict__:
-            node.__dict__[name] = adopted(node.__dict__[name], node)
-
-
-def _adopt_items(node: Containers) -> None:
-    if isinstance(node, list):
-        for position, item in enumerate(node):
-            list.__setitem__(node, position, _adopted(item, node))
-    elif isinstance(node, dict):
-        for key, item in node.items():
-            dict.__setitem__(node, key, _adopted(item, node))
 
 
 # the escape of a NUL byte, of surrogates, in pairs or not, and what json makes of numbers that are not finite

@@ -14,7 +14,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import InstanceState, InstrumentedAttribute, Mapper
 from sqlalchemy.types import TypeDecorator
 
-from db.documents import Containers, UnwrappedError, adopted, place, refusal
+from db.document_changes import Containers, adopted
+from db.documents import UnwrappedError, place, refusal
 
 
 class Json(TypeDecorator[Any]):

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Mapped, ORMExecuteState, Session, mapped_column, with
 from sqlalchemy.orm.exc import ObjectDeletedError, StaleDataError
 
 from db.errors import SoftDeleteError
+from db.model import Model
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 OPTION = "include_deleted"
 
 
-class SoftDelete:
+class SoftDelete(Model):
     """Mixin: `deleted_at` is when a row was deleted, None while it lives."""
 
     deleted_at: Mapped[datetime | None] = mapped_column(TIMESTAMP(timezone=True))

@@ -22,11 +22,12 @@ from weakref import WeakKeyDictionary, WeakSet
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from sqlalchemy import Connection, Engine, FromClause, event, func, select
+from sqlalchemy import ClauseElement, Compiled, Connection, Engine, FromClause, event, func, select
 from sqlalchemy.orm import Mapper, ORMExecuteState, Session, SessionTransaction, UOWTransaction
 from sqlalchemy.sql import visitors
 
 from db.errors import TenancyError
+from db.model import Model
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -35,6 +36,7 @@ _KEY = "db.tenancy"  # in Session.info
 _CONNECTIONS = "db.tenancy.connections"  # there too: a WeakSet of those that the session began transactions on
 _sessions: WeakKeyDictionary[Connection, Session] = WeakKeyDictionary()  # the way back
 _owned: WeakSet[FromClause] = WeakSet()  # the tables of all TenantOwned models
+_compiled: WeakKeyDictionary[Compiled, bool] = WeakKeyDictionary()  # whether these statements name one of them
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Tenant:
     user_id: uuid.UUID | None = None
 
 
-class TenantOwned:
+class TenantOwned(Model):
     """Mixin of models whose rows belong to an organization: without a tenant they raise TenancyError, not emptiness."""
 
 
@@ -173,15 +175,33 @@ def _mapped(mapper: Mapper[Any], _model: type[Any]) -> None:
 
 @event.listens_for(Session, "do_orm_execute")
 def _executing(state: ORMExecuteState) -> None:
-    if _owned and state.session.info.get(_KEY) is None and _reads_owned(state):
+    """Before a connection is taken; also what comes from a text of the caller's, of which only the models are known."""
+    if any(issubclass(mapper.class_, TenantOwned) for mapper in state.all_mappers):
         require(state.session)
 
 
-def _reads_owned(state: ORMExecuteState) -> bool:
-    """Whether a model of tenants stands anywhere in the statement, such as in a sub-select."""
-    if any(issubclass(mapper.class_, TenantOwned) for mapper in state.all_mappers):
-        return True
-    waiting: list[Any] = [state.statement]
+@event.listens_for(Engine, "before_cursor_execute")
+def _sending(
+    connection: Connection, _cursor: object, _statement: str, _values: object, context: Any, *_: object
+) -> None:
+    """Everything else, when it is compiled: only then joins of relationships and of eager loading are written out."""
+    session = _sessions.get(connection)
+    if session is None or session.info.get(_KEY) is not None or context.compiled is None:
+        return
+    if session.in_transaction() and _names_owned(context.compiled):  # else the connection outlived the session
+        require(session)
+
+
+def _names_owned(compiled: Compiled) -> bool:
+    """Whether a table of tenants stands anywhere in the statement, such as in a sub-select."""
+    found = _compiled.get(compiled)
+    if found is None:
+        found = _compiled[compiled] = _has_owned(compiled.statement, getattr(compiled.compile_state, "statement", None))
+    return found
+
+
+def _has_owned(*statements: ClauseElement | None) -> bool:
+    waiting: list[Any] = [it for it in statements if it is not None]
     seen: set[Any] = set()
     while waiting:
         for part in visitors.iterate(waiting.pop()):

@@ -122,9 +122,14 @@ def differences(
 
 def applied(connection: sqlalchemy.Connection, app: str, revision: Revision, seconds: float) -> None:
     """Record that `revision` was applied, in the transaction that did it."""
+    table = _table(app)
     connection.execute(
-        sqlalchemy.insert(_table(app)).values(
-            revision=revision.revision, checksum=revision.checksum, duration=datetime.timedelta(seconds=seconds)
+        sqlalchemy.insert(table).values(
+            {
+                table.c.revision: revision.revision,
+                table.c.checksum: revision.checksum,
+                table.c.duration: datetime.timedelta(seconds=seconds),
+            }
         )
     )
 
@@ -135,7 +140,12 @@ def reverted(connection: sqlalchemy.Connection, app: str, revision: str) -> None
     connection.execute(
         sqlalchemy.update(table)
         .where(table.c.revision == revision, table.c.reverted_at.is_(None))
-        .values(reverted_at=sqlalchemy.func.clock_timestamp(), reverted_by=sqlalchemy.text("session_user"))
+        .values(
+            {
+                table.c.reverted_at: sqlalchemy.func.clock_timestamp(),
+                table.c.reverted_by: sqlalchemy.text("session_user"),
+            }
+        )
     )
 
 

@@ -1,8 +1,9 @@
 """Seeds: rows that a fresh database should have, in named sets an app; writing them twice writes nothing.
 
-A set is one file, db/apps/<app>/seeds/<set>.py, with a `ROWS` tuple of `Rows`, or, for very many rows, a `GENERATED`
-tuple of `Generated`; parents first. `PREPARE` may have SQL that must run before them, each time. `base` is what every
-database needs, `demo` an example to look at, `load` more than 100,000 rows a major table to measure with.
+A set is one file, db/apps/<app>/seeds/<set>.py, with a tuple `ROWS` of objects that have their keys, or, for very many
+rows, a tuple `GENERATED` of `Generated`; parents first. A row whose key is there already stays as it is. `PREPARE` may
+have SQL that must run before them, each time. `base` is what every database needs, `demo` an example to look at, `load`
+more than 100,000 rows a major table to measure with.
 """
 
 from __future__ import annotations

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import sqlalchemy
@@ -16,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase
 
 from db import engine
+from db.bulk import assigned
 from db.errors import BulkError, SeedError
 from db.seeds import generated
 from db.seeds.generated import Generated
@@ -29,14 +29,6 @@ def key(*parts: str) -> uuid.UUID:
     return uuid.uuid5(_NAMESPACE, "/".join(parts))
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Rows of one table by attribute name, each with its key; a row whose key is there already stays as it is."""
-
-    model: type[DeclarativeBase]
-    rows: Sequence[Mapping[str, Any]]
-
-
 def write(app: str, url: str, sets: Sequence[str], *, ca_file: str | Path | None, report: Callable[[str], None]) -> int:
     """Write the sets: their rows in one transaction, then what is generated. See db.seeds.seed."""
     source = engine.unpooled(DatabaseURL.parse(url), ca_file=ca_file, name="pgstack seeds")
@@ -47,8 +39,8 @@ def write(app: str, url: str, sets: Sequence[str], *, ca_file: str | Path | None
             for name, module in modules.items():
                 for statement in getattr(module, "PREPARE", ()):  # partitions, for instance
                     connection.execute(sqlalchemy.text(statement))
-                rows: Sequence[Rows] = getattr(module, "ROWS", ())
-                written = sum(_write(connection, it) for it in rows)
+                rows: Sequence[DeclarativeBase] = getattr(module, "ROWS", ())
+                written = sum(_write(connection, model, same) for model, same in itertools.groupby(rows, type))
                 if rows or not hasattr(module, "GENERATED"):
                     report(f"{app}: seed set {name} wrote {written} rows")
                 total += written
@@ -63,12 +55,10 @@ def write(app: str, url: str, sets: Sequence[str], *, ca_file: str | Path | None
     return total
 
 
-def _write(connection: sqlalchemy.Connection, rows: Rows) -> int:
-    if not rows.rows:
-        return 0
-    keys = sqlalchemy.inspect(rows.model).primary_key
+def _write(connection: sqlalchemy.Connection, model: type[DeclarativeBase], rows: Iterable[DeclarativeBase]) -> int:
+    keys = sqlalchemy.inspect(model).primary_key
     # RETURNING counts what was inserted; rowcount is -1 for an insert of several rows
-    statement = insert(rows.model).values(list(rows.rows)).on_conflict_do_nothing().returning(*keys)
+    statement = insert(model).values([assigned(it) for it in rows]).on_conflict_do_nothing().returning(*keys)
     return len(connection.execute(statement).all())
 
 

@@ -6,18 +6,19 @@ Its tables stand in schema maps, which is empty until maps is migrated.
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import psycopg
 from pydantic import Field
-from sqlalchemy import TIMESTAMP, BigInteger, Identity, LargeBinary, MetaData, Numeric, Text, func, text
+from sqlalchemy import TIMESTAMP, BigInteger, Engine, Identity, LargeBinary, MetaData, Numeric, Text, func, text
 from sqlalchemy.dialects.postgresql import TSVECTOR
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
 from db.documents import Document, Part, document
 from db.jsonb import Json
+from db.model import Model
 from db.soft_delete import SoftDelete
 from db.tenancy import TenantOwned
 from tests.db.conftest import Prepared
@@ -25,7 +26,7 @@ from tests.db.conftest import Prepared
 ONE, TWO = (uuid.UUID(int=number) for number in (1, 2))
 
 
-class Base(DeclarativeBase):
+class Base(Model, DeclarativeBase):
     metadata = MetaData(schema="maps")
     type_annotation_map = {str: Text, datetime: TIMESTAMP(timezone=True), int: BigInteger}  # noqa: RUF012
 
@@ -61,6 +62,8 @@ class Organization(Base):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     name: Mapped[str]
 
+    books: Mapped[list[Book]] = relationship(primaryjoin="Organization.id == foreign(Book.organization_id)")
+
 
 class Book(TenantOwned, SoftDelete, Base):
     __tablename__ = "books"
@@ -82,7 +85,7 @@ class Note(SoftDelete, Base):
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     body: Mapped[str] = mapped_column(unique=True)
     rank: Mapped[int] = mapped_column(server_default=text("0"))
-    mood: Mapped[str | None]
+    mood: Mapped[str | None] = mapped_column()
     details: Mapped[Details | None] = mapped_column(document(Details))
     extra: Mapped[Any] = mapped_column(Json(none_as_null=True), nullable=True)
 
@@ -137,3 +140,28 @@ def empty(prepared: Prepared) -> None:
     """No books and no notes."""
     with prepared.admin() as admin:
         admin.execute("TRUNCATE maps.books, maps.notes RESTART IDENTITY")
+
+
+def stored(prepared: Prepared) -> Any:
+    """The JSON of the only note's document."""
+    [(value,)] = prepared.rows("SELECT details FROM maps.notes")
+    return value
+
+
+def save(app: Engine, details: Details | None) -> int:
+    """The id of a new note."""
+    with Session(app) as session:
+        note = Note(body="a", details=details)
+        session.add(note)
+        session.commit()
+        return note.id
+
+
+FULL = Details(
+    copies=2,
+    shelf=Shelf(room="north", labels=["a"]),
+    shelves=[Shelf(room="south")],
+    prices={"eur": [1, 2]},
+    tags={"new"},
+    printed=datetime(2026, 1, 2, tzinfo=UTC),
+)

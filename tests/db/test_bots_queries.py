@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
+from typing import Any
 
 import pytest
 import tenacity
@@ -84,7 +85,7 @@ def keyring() -> Keyring:
     return Keyring({"k1": os.urandom(32)})
 
 
-def new_bot(**values: object) -> Bot:
+def new_bot(**values: Any) -> Bot:
     return Bot(**{"name": "New", "slug": "new", "config": documents.BotConfig(), **values})
 
 
@@ -130,7 +131,7 @@ def test_a_bot_comes_with_its_ten_newest_runs_and_its_author(us: Session) -> Non
 
 @pytest.mark.requirement("bots.patterns.get-with-runs")
 def test_a_bot_whose_author_has_left_comes_without_a_name(us: Session) -> None:
-    us.execute(update(OrganizationMember).values(deleted_at=func.now()))
+    us.execute(update(OrganizationMember).values({OrganizationMember.deleted_at: func.now()}))
     us.execute(select(func.set_config("app.user_id", "", True)))  # nobody: one sees oneself anyway
 
     found = bots.get_bot_with_runs(us, OURS.bot)
@@ -204,7 +205,7 @@ def test_a_config_is_a_model_whose_changes_are_written_and_whose_errors_are_name
     with pytest.raises(DocumentError, match=r"bots\.bots\.config .*timezone"):
         new_bot(config={"timezone": "Mars/Olympus"})
     with pytest.raises(DocumentError, match="NUL"):
-        us.execute(Bot.__table__.update().values(config=documents.BotConfig(start_url="a\0b")))  # type: ignore[attr-defined]
+        us.execute(update(Bot).values({Bot.config: documents.BotConfig(start_url="a\0b")}))
 
 
 @pytest.mark.requirement("bots.P1.json-columns")
@@ -304,10 +305,10 @@ def test_a_session_is_found_by_its_token_until_it_is_closed_or_expires(nobody: S
 
 
 LEFT = {
-    "left": update(OrganizationMember).values(deleted_at=func.now()),
-    "suspended": update(OrganizationMember).values(status=enums.MemberStatus.SUSPENDED),
-    "invited": update(OrganizationMember).values(status=enums.MemberStatus.INVITED),
-    "closed": update(Organization).values(deleted_at=func.now()),
+    "left": update(OrganizationMember).values({OrganizationMember.deleted_at: func.now()}),
+    "suspended": update(OrganizationMember).values({OrganizationMember.status: enums.MemberStatus.SUSPENDED}),
+    "invited": update(OrganizationMember).values({OrganizationMember.status: enums.MemberStatus.INVITED}),
+    "closed": update(Organization).values({Organization.deleted_at: func.now()}),
 }
 
 
@@ -334,7 +335,7 @@ def test_a_key_opens_its_organization_until_it_is_revoked(nobody: Session) -> No
     found = accounts.find_api_key(nobody, "bots_live_123456")
     assert found == accounts.Key(key, OURS.organization, OURS.user, ("bots:run",))
     with tenant(nobody, OURS.organization, OURS.user):
-        nobody.execute(update(ApiKey).values(revoked_at=func.now()))
+        nobody.execute(update(ApiKey).values({ApiKey.revoked_at: func.now()}))
 
     assert accounts.find_api_key(nobody, "bots_live_123456") is None
 

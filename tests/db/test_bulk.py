@@ -17,6 +17,7 @@ from db.async_engine import async_engine, dispose_async
 from db.bulk import copy_rows, copy_rows_async
 from db.engine import engine
 from db.errors import BulkError, TenancyError
+from db.model import Model
 from db.tenancy import tenant, tenant_async
 from db.transactions import run, run_async
 from db.urls import DatabaseURL
@@ -40,7 +41,7 @@ class Computed(Base):
     rank: Mapped[int] = mapped_column(default=func.length("x"))
 
 
-class Other(DeclarativeBase):
+class Other(Model, DeclarativeBase):
     """For notes once more, whose mood is one of a list."""
 
 
@@ -91,6 +92,22 @@ def bodies(library: Prepared) -> list[str]:
 def test_rows_are_written_with_the_columns_own_defaults(library: Prepared, route: str, write: Write) -> None:
     assert write(route, Note, ({"body": f"{n}"} for n in range(3))) == 3
     assert library.rows("SELECT id, body, rank FROM maps.notes ORDER BY id") == [(1, "0", 0), (2, "1", 0), (3, "2", 0)]
+
+
+def test_objects_are_written_as_well_and_stay_out_of_the_session(route: str, write: Write) -> None:
+    books = [Book(title=f"{n}", organization_id=ONE, details=Details(copies=n)) for n in range(3)]
+    books[1].pages = 1
+    assert write(route, Book, [books[0], books[2]]) == 2
+    assert write(route, Book, books[1:2]) == 1
+    assert [book.id for book in books] == [None, None, None]
+
+    with Session(engine(route)) as session, tenant(session, ONE):
+        found = session.scalars(select(Book).order_by(Book.title)).all()
+        assert [(book.title, book.pages, book.details) for book in found] == [
+            (f"{n}", 1, Details(copies=n)) for n in range(3)
+        ]
+        assert copy_rows(session, Note, (Note(body=f"{n}") for n in range(3))) == 3
+        assert not session.new
 
 
 def test_rows_of_tenants_that_are_refused_without_one_are_a_tenancy_error(route: str) -> None:
@@ -181,7 +198,7 @@ def test_a_rollback_takes_the_rows_back(library: Prepared, route: str) -> None:
 GOOD = {"body": "good", "rank": 1}
 BOOK = {"organization_id": ONE, "title": "x"}
 BAD: dict[str, tuple[type[DeclarativeBase], list[Any], str, str | None]] = {
-    "unknown attribute": (Note, [{"body": "x", "colour": "red"}], 'Note has no attribute "colour"', None),
+    "unknown attribute": (Note, [{"body": "x", "colour": "red"}], 'Note has no column called "colour"', None),
     "missing attribute": (Note, [GOOD, {"body": "x", "mood": "m"}], "row 2 for maps.notes lacks 'rank', which", None),
     "too few": (
         Note,
@@ -190,6 +207,16 @@ BAD: dict[str, tuple[type[DeclarativeBase], list[Any], str, str | None]] = {
         None,
     ),
     "one attribute only": (Note, [{"body": "x"}, {"rank": 1}], "row 2 for maps.notes lacks 'body'", None),
+    "other objects": (Note, [Moody(body="x", mood="merry")], "row 1 for maps.notes is a Moody, where a Note", None),
+    "other objects later": (Note, [Note(body="x"), GOOD], "row 2 for maps.notes is a dict, where a Note is", None),
+    "objects with other attributes": (
+        Note,
+        [Note(body="x"), Note(body="y", rank=1)],
+        "row 2 .* other attributes",
+        None,
+    ),
+    "related objects": (Organization, [Organization(id=TWO, name="x", books=[])], 'no column called "books"', None),
+    "an expression": (Note, [Note(body=func.lower("x"))], "row 1 for maps.notes holds a value that its", None),
     "nothing": (Note, [{}], "the first row for maps.notes has no attribute", None),
     "any object": (Note, [GOOD, {"body": object(), "rank": 1}], "row 2 for maps.notes holds a value that its", None),
     "any object for an id": (Book, [{**BOOK, "id": object()}], "row 1 for maps.books holds a value that its", None),

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import event, select, text
 from sqlalchemy.orm import Session
 
 from db import engine, migrations, seeds
@@ -56,7 +56,7 @@ def test_a_stored_embedding_comes_back(session: Session) -> None:
     session.flush()
     session.expire_all()
 
-    found = session.query(ContentEmbedding).filter_by(content_path="a").one()
+    found = session.scalars(select(ContentEmbedding).where(ContentEmbedding.content_path == "a")).one()
     assert found.embedding == unit(0.25, -0.5)
     assert found.metadata_ == {}
 

@@ -137,7 +137,7 @@ def test_what_cannot_be_stored_names_column_and_field_and_not_the_value(
         elif way == "core":
             session.execute(insert(Note), [{"body": "a", "extra": value}])
         else:
-            session.execute(update(Note).values(extra=value))
+            session.execute(update(Note).values({Note.extra: value}))
 
     with pytest.raises(DocumentError, match=rf"^maps\.notes\.extra {words}$") as told:
         run(app, write)

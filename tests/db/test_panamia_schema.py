@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import event, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session as DatabaseSession
@@ -261,7 +261,7 @@ def test_a_timeline_shows_ones_own_what_is_addressed_to_one_and_what_those_one_f
     session: DatabaseSession,
 ) -> None:
     def actor(user: str) -> SocialActor:
-        return session.query(SocialActor).filter_by(user_id=user).one()
+        return session.scalars(select(SocialActor).where(SocialActor.user_id == user)).one()
 
     def seen(user: str) -> set[str]:
         return {it.id for it in queries.timeline(session, actor(user))}

@@ -81,7 +81,7 @@ def test_metrics_show_the_pool_and_what_it_did(app: Engine) -> None:
 def test_a_nul_byte_is_a_named_error_that_says_where(library: Prepared, app: Engine) -> None:
     with Session(app) as session:
         with pytest.raises(TextError, match=r'^the value of "body" holds a NUL byte, which PostgreSQL cannot store'):
-            session.execute(insert(Note).values(body="se\0cret"))
+            session.execute(insert(Note).values({Note.body: "se\0cret"}))
         session.rollback()
         with pytest.raises(TextError, match=r'^the value of "body(_1)?" holds a NUL byte'):
             session.scalars(select(Note).where(Note.body == "se\0cret"))
@@ -99,7 +99,7 @@ def test_a_nul_byte_is_a_named_error_that_says_where(library: Prepared, app: Eng
 
 def test_half_of_a_surrogate_pair_is_a_named_error_that_says_where(app: Engine) -> None:
     with Session(app) as session, pytest.raises(TextError, match=r'^the value of "body" holds half of a surr') as told:
-        session.execute(insert(Note).values(body=f"{SECRET} \ud800"))
+        session.execute(insert(Note).values({Note.body: f"{SECRET} \ud800"}))
 
     assert SECRET not in str(told.value)
 

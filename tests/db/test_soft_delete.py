@@ -66,7 +66,7 @@ def test_every_kind_of_query_hides_it_unless_asked(session: Session) -> None:
         assert (hidden[0][0] if counted else len(hidden), shown[0][0] if counted else len(shown)) == (1, 2), name
     assert session.get(Note, 2) is None
     assert session.get(Note, 2, execution_options={"include_deleted": True}) is not None
-    assert session.execute(update(Note).values(rank=1).returning(Note.body)).all() == [("kept",)]
+    assert session.execute(update(Note).values({Note.rank: 1}).returning(Note.body)).all() == [("kept",)]
     assert session.execute(delete(Note).returning(Note.body)).all() == [("kept",)]
     assert session.execute(text("SELECT body FROM notes")).all() == [("gone",)]
 

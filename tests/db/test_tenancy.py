@@ -2,20 +2,21 @@
 
 import asyncio
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from weakref import WeakSet
 
 import pytest
 from sqlalchemy import (
-    CompoundSelect,
     Engine,
-    Select,
+    Executable,
     delete,
     event,
     exists,
     func,
     insert,
+    inspect,
     select,
     text,
     true,
@@ -24,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session, aliased, contains_eager, joinedload, selectinload, subqueryload
 
 from db import tenancy
 from db.engine import engine
@@ -32,7 +33,7 @@ from db.errors import TenancyError
 from db.tenancy import Tenant, require, tenant, tenant_async
 from db.urls import DatabaseURL
 from tests.db.conftest import Prepared
-from tests.db.library import ONE, TWO, Book, Note
+from tests.db.library import ONE, TWO, Book, Note, Organization
 
 USER = uuid.UUID(int=77)
 
@@ -83,7 +84,7 @@ def test_without_a_tenant_models_of_tenants_raise_and_raw_sql_sees_nothing(app: 
 
     with Session(app) as session:
         assert session.scalar(text("SELECT count(*) FROM maps.books")) == 0
-        for statement in (select(Book), select(Book.title), update(Book).values(pages=2), delete(Book)):
+        for statement in (select(Book), select(Book.title), update(Book).values({Book.pages: 2}), delete(Book)):
             with pytest.raises(TenancyError, match="the session has no tenant: use `with tenant"):
                 session.execute(statement)
         with pytest.raises(TenancyError, match="the session has no tenant"):
@@ -104,7 +105,7 @@ def test_without_a_tenant_models_of_tenants_raise_and_raw_sql_sees_nothing(app: 
 
 
 PAGES = select(Book.__table__.c.pages, Book.__table__.c.title).subquery()
-READS: dict[str, Select[Any] | CompoundSelect[Any]] = {
+READS: dict[str, Executable] = {
     "a count": select(func.count()).select_from(Book),
     "a count of a sub-select": select(func.count()).select_from(select(Book).subquery()),
     "an exists": select(exists().where(Book.pages == 1)),
@@ -119,6 +120,18 @@ READS: dict[str, Select[Any] | CompoundSelect[Any]] = {
     "a column of the table": select(Book.__table__.c.pages),
     "a column of its alias": select(Book.__table__.alias().c.pages),
     "columns of a sub-select": select(PAGES.c.pages, PAGES.c.title),
+    "a join of a relationship": select(Organization).join(Organization.books),
+    "an outer join of a relationship": select(Organization.name).outerjoin(Organization.books),
+    "a sub-select that joins one": select(select(Organization.id).join(Organization.books).subquery().c.id),
+    "a condition on a relationship": select(Organization).where(Organization.books.any()),
+    "a joined load": select(Organization).options(joinedload(Organization.books)),
+    "a joined load of some rows": select(Organization).limit(1).options(joinedload(Organization.books)),
+    "a load of what is joined": select(Organization)
+    .outerjoin(Organization.books)
+    .options(contains_eager(Organization.books)),
+    "a load by another select": select(Organization).options(selectinload(Organization.books)),
+    "a load by a sub-select": select(Organization).options(subqueryload(Organization.books)),
+    "a text of the caller's": select(Book).from_statement(text("SELECT * FROM maps.books")),
 }
 
 
@@ -130,14 +143,14 @@ def test_without_a_tenant_no_statement_over_a_model_of_tenants_is_answered_with_
         source = create_async_engine(app.url, connect_args={"prepare_threshold": None})
         async with AsyncSession(source) as session:
             with pytest.raises(TenancyError, match="the session has no tenant"):
-                await session.execute(READS[name])
+                await session.execute(READS[name])  # it reads all rows
         await source.dispose()
 
     with Session(app) as session:
         with pytest.raises(TenancyError, match="the session has no tenant"):
-            session.execute(READS[name])
+            session.execute(READS[name]).unique().all()
         with tenant(session, ONE):
-            session.execute(READS[name]).all()
+            session.execute(READS[name]).unique().all()
     asyncio.run(asynchronously())
 
 
@@ -147,6 +160,47 @@ def test_without_a_tenant_the_older_ways_to_ask_raise_as_well(app: Engine) -> No
             session.query(Book).count()
         with pytest.raises(TenancyError, match="the session has no tenant"):
             session.execute(insert(Note).from_select(["body"], select(Book.title)))
+
+
+def test_without_a_tenant_related_rows_are_not_missing(app: Engine) -> None:
+    with Session(app) as session:
+        organization = session.get_one(Organization, ONE)
+        with pytest.raises(TenancyError, match="the session has no tenant"):
+            organization.books  # noqa: B018
+
+
+BOOKS = Book.metadata.tables["maps.books"]
+BULK: dict[str, Callable[[Session], object]] = {
+    "objects": lambda it: it.bulk_save_objects([Book(organization_id=ONE, title="x")]),
+    "objects that get their ids": lambda it: it.bulk_save_objects(
+        [Book(organization_id=ONE, title="x")], return_defaults=True
+    ),
+    "inserted mappings": lambda it: it.bulk_insert_mappings(
+        inspect(Book), [{"organization_id": ONE, "title": "x"} for _ in range(2)]
+    ),
+    "updated mappings": lambda it: it.bulk_update_mappings(inspect(Book), [{"id": ONE, "title": "x"}]),
+    "the table's insert": lambda it: it.execute(insert(BOOKS), [{"organization_id": ONE, "title": "x"}]),
+    "the connection's update": lambda it: it.connection().execute(update(BOOKS).values({Book.pages: 2})),
+}
+
+
+@pytest.mark.parametrize("name", BULK)
+def test_without_a_tenant_the_older_ways_to_write_raise_as_well(app: Engine, name: str) -> None:
+    add(app, ONE, "a")
+
+    with Session(app) as session:
+        with pytest.raises(TenancyError, match="the session has no tenant: use `with tenant"):
+            BULK[name](session)
+        session.rollback()
+
+    assert count(app) == 1
+
+
+def test_a_connection_that_outlives_its_session_is_its_owners_business(app: Engine) -> None:
+    with app.connect() as connection:
+        with Session(connection) as session, pytest.raises(TenancyError, match="no tenant"):
+            session.execute(select(Book.__table__))
+        assert connection.execute(select(Book.__table__)).all() == []
 
 
 def test_models_without_the_mixin_need_no_tenant(app: Engine) -> None:
@@ -167,7 +221,7 @@ def test_another_tenants_rows_are_neither_read_nor_changed_nor_made(app: Engine)
     with Session(app) as session, tenant(session, ONE):
         assert require(session) == Tenant(ONE)
         assert session.get(Book, theirs) is None
-        assert session.execute(update(Book).values(title="mine").returning(Book.id)).all() == []
+        assert session.execute(update(Book).values({Book.title: "mine"}).returning(Book.id)).all() == []
         assert session.execute(delete(Book).returning(Book.id)).all() == []
         with pytest.raises(ProgrammingError, match="violates row-level security"), session.begin_nested():
             session.execute(insert(Book), [{"organization_id": TWO, "title": "x", "pages": 1}])

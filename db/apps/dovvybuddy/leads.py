@@ -64,9 +64,10 @@ def capture(
         problems.append("request_details is empty: say what the diver wants")
     if problems:
         raise LeadError("; ".join(problems))
-    values = {"id": key or uuid.uuid4(), "type": kind, "diver_profile": profile, "request_details": details}
+    lead_id = key or uuid.uuid4()
+    values = {Lead.id: lead_id, Lead.type: kind, Lead.diver_profile: profile, Lead.request_details: details}
     session.execute(insert(Lead).values(values).on_conflict_do_nothing(index_elements=[Lead.id]))
-    return session.get_one(Lead, values["id"])
+    return session.get_one(Lead, lead_id)
 
 
 def _profile_of(session: DatabaseSession, guest: uuid.UUID) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from db.jsonb import Json
+from db.model import Model
 from db.naming import CONVENTION
 from db.vectors import Embedding
 
@@ -26,7 +27,7 @@ ACCESS_TYPES = ("shore", "boat")
 LEAD_TYPES = ("training", "trip")
 
 
-class Base(DeclarativeBase):
+class Base(Model, DeclarativeBase):
     """Declarative base of this app's tables, all in schema dovvybuddy."""
 
     metadata = MetaData(schema="dovvybuddy", naming_convention=CONVENTION)
@@ -78,9 +79,9 @@ class DiveSite(Base):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=text("uuid_generate_v4()"))
     destination_id: Mapped[uuid.UUID] = mapped_column(ForeignKey(Destination.id, ondelete="RESTRICT"), index=True)
     name: Mapped[str]
-    description: Mapped[str | None]
+    description: Mapped[str | None] = mapped_column()
     min_certification_level: Mapped[str]
-    min_logged_dives: Mapped[int | None]
+    min_logged_dives: Mapped[int | None] = mapped_column()
     difficulty_band: Mapped[str]
     access_type: Mapped[str]
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))

@@ -11,11 +11,12 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, MetaData, Text, func, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from db.model import Model
 from db.naming import CONVENTION
 from db.timestamps import UTCTimestamp
 
 
-class Base(DeclarativeBase):
+class Base(Model, DeclarativeBase):
     """Declarative base of this app's tables, all in schema maps."""
 
     metadata = MetaData(schema="maps", naming_convention=CONVENTION)
@@ -33,7 +34,7 @@ class User(Base):
     email: Mapped[str] = mapped_column(unique=True)
     email_verified: Mapped[bool] = mapped_column(server_default=text("false"))
     name: Mapped[str] = mapped_column(server_default=text("''"))
-    image: Mapped[str | None]
+    image: Mapped[str | None] = mapped_column()
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
 
@@ -51,8 +52,8 @@ class Session(Base):
     expires_at: Mapped[datetime]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     token: Mapped[str] = mapped_column(unique=True, server_default=text("(gen_random_uuid())::text"))
-    ip_address: Mapped[str | None]
-    user_agent: Mapped[str | None]
+    ip_address: Mapped[str | None] = mapped_column()
+    user_agent: Mapped[str | None] = mapped_column()
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
 
     user: Mapped[User] = relationship(back_populates="sessions")
@@ -67,13 +68,13 @@ class Account(Base):
     account_id: Mapped[str]
     provider_id: Mapped[str]
     user_id: Mapped[str] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"), index=True)
-    access_token: Mapped[str | None]
-    refresh_token: Mapped[str | None]
-    id_token: Mapped[str | None]
-    access_token_expires_at: Mapped[datetime | None]
-    refresh_token_expires_at: Mapped[datetime | None]
-    scope: Mapped[str | None]
-    password: Mapped[str | None]
+    access_token: Mapped[str | None] = mapped_column()
+    refresh_token: Mapped[str | None] = mapped_column()
+    id_token: Mapped[str | None] = mapped_column()
+    access_token_expires_at: Mapped[datetime | None] = mapped_column()
+    refresh_token_expires_at: Mapped[datetime | None] = mapped_column()
+    scope: Mapped[str | None] = mapped_column()
+    password: Mapped[str | None] = mapped_column()
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
 

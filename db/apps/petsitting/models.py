@@ -24,12 +24,13 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from db.apps.panamia.models import User
 from db.ids import new_id
+from db.model import Model
 from db.naming import CONVENTION
 
 BOOKING_STATUSES = ("requested", "confirmed", "declined", "cancelled", "completed")
 
 
-class Base(DeclarativeBase):
+class Base(Model, DeclarativeBase):
     """Declarative base of this app's tables, all in schema petsitting."""
 
     metadata = MetaData(schema="petsitting", naming_convention=CONVENTION)
@@ -38,7 +39,7 @@ class Base(DeclarativeBase):
     __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012  # SQLAlchemy's own attribute
 
 
-class Keyed:
+class Keyed(Model):
     """A CUID2 key and the two timestamps, as in panamia; a trigger keeps updated_at."""
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id, sort_order=-1)
@@ -60,7 +61,7 @@ class Listing(Keyed, Base):
 
     sitter_id: Mapped[str] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"))
     title: Mapped[str]
-    description: Mapped[str | None]
+    description: Mapped[str | None] = mapped_column()
     price_cents: Mapped[int]
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
 
@@ -83,7 +84,7 @@ class Booking(Keyed, Base):
 
     owner_id: Mapped[str] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"))
     sitter_id: Mapped[str] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"))
-    listing_id: Mapped[str]
+    listing_id: Mapped[str] = mapped_column()
     status: Mapped[str] = mapped_column(server_default=text("'requested'"))
     starts_on: Mapped[date]
     ends_on: Mapped[date]

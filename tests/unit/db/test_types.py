@@ -1,5 +1,6 @@
 """Types reach to the edge: what an editor would underline, mypy refuses."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -12,14 +13,18 @@ PROGRAM = """
 from collections.abc import Mapping
 from typing import Any, assert_type
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
 from db.apps.bots.documents import BotConfig
 from db.apps.bots.enums import RunStatus
-from db.apps.bots.models import Bot, BotRun
+from db.apps.bots.models import Bot, BotRun, Organization
 from db.apps.bots.queries import lists
+from db.apps.dovvybuddy import models as dovvybuddy
+from db.apps.maps import models as maps
+from db.apps.panamia import models as panamia
+from db.apps.petsitting import models as petsitting
 from db.bulk import copy_rows
 from db.pagination import Page, Slice, keyset, keyset_async, page
 from db.transactions import run, run_async
@@ -36,6 +41,9 @@ def right(session: Session, engine: Engine) -> None:
     assert_type(bots, Page[Bot])
     assert_type(bots.data[0].config, BotConfig)
     assert_type(bots.data[0].runs[0].status, RunStatus)
+    bot = Bot(name="Prices", slug="prices", config=BotConfig(), runs=[BotRun(started_at=func.now())], deleted_at=None)
+    assert_type(bot.runs, list[BotRun])
+    session.execute(update(Bot).where(Bot.id == bot.id).values({Bot.name: "Stock", Bot.is_active: False}))
     details = books.data[0].details
     assert_type(details, Details | None)
     if details is not None:
@@ -50,7 +58,7 @@ async def right_too(session: AsyncSession, engine: AsyncEngine) -> None:
     assert_type(await run_async(engine, work), int)
 
 
-def wrong(session: Session, engine: Engine, rows: list[Mapping[str, Any]]) -> None:
+def wrong(session: Session, engine: Engine, bots: list[Bot], rows: list[Mapping[str, Any]]) -> None:
 """
 WRONG = {
     "a column that is not there": ("select(Book.titel)", "attr-defined"),
@@ -67,8 +75,34 @@ WRONG = {
     "work that takes no session": ("run(engine, lambda: 1)", "misc|arg-type"),
     "a bot's column that is not there": ("select(Bot.titel)", "attr-defined"),
     "a run's status that is no status": ('BotRun().status = "sleeping"', "assignment"),
-    "a field of a bot's config that is not there": ("Bot().config.timezon", "attr-defined"),
-    "a bot that may have no name": ("Bot().name = None", "assignment"),
+    "a field of a bot's config that is not there": ("bots[0].config.timezon", "attr-defined"),
+    "a bot that may have no name": ("bots[0].name = None", "assignment"),
+    "a keyword that is no column": ('Organization(name="x", slug="x", nme="x")', "call-arg"),
+    "a keyword of another type": ('Organization(name=1, slug="x")', "arg-type"),
+    "a column that is not given": ('Organization(name="x")', "call-arg"),
+    "a mixin's column of another type": ('Organization(name="x", slug="x", deleted_at="never")', "arg-type"),
+    "an expression of another type": ('Organization(name=func.now(), slug="x")', "arg-type"),
+    "other objects as related ones": ('Organization(name="x", slug="x", members=[bots[0]])', "list-item"),
+    "another document than the column's": ('Bot(name="x", slug="x", config=Details())', "arg-type"),
+    "a keyword that is no column, in maps": ('maps.User(id="x", email="x", nme="x")', "call-arg"),
+    "a keyword of another type, in maps": ('maps.User(id=1, email="x")', "arg-type"),
+    "a keyword that is no column, in panamia": ('panamia.UserList(name="x", titel="x")', "call-arg"),
+    "a keyword of another type, in panamia": ('panamia.UserList(name=b"x")', "arg-type"),
+    "a keyword that is no column, in dovvybuddy": (
+        'dovvybuddy.Destination(name="x", country="x", nme="x")',
+        "call-arg",
+    ),
+    "a keyword of another type, in dovvybuddy": ('dovvybuddy.Destination(name="x", country=2)', "arg-type"),
+    "a keyword that is no column, in petsitting": (
+        'petsitting.Listing(title="x", price_cents=1, titel="x")',
+        "call-arg",
+    ),
+    "a keyword of another type, in petsitting": ('petsitting.Listing(title="x", price_cents="1")', "arg-type"),
+    "a written column that is not there": ('update(Bot).values({Bot.nme: "x"})', "attr-defined"),
+    "a document's field that is not there, written": ("bots[0].config.retrys = 3", "attr-defined"),
+    "a part's field that is not there, written": ("bots[0].config.viewport.widht = 3", "attr-defined"),
+    "rows with a column that is not there": ('copy_rows(session, Note, [Note(body="x", mod="y")])', "call-arg"),
+    "rows with a value of another type": ("copy_rows(session, Note, (Note(body=it) for it in range(3)))", "arg-type"),
     "rows of what is no model": ("copy_rows(session, dict, rows)", "type-var|arg-type"),
 }
 
@@ -103,3 +137,32 @@ def test_a_mistake_is_a_type_error(complaints: dict[int, str], name: str) -> Non
     position = list(WRONG).index(name)
 
     assert re.search(rf"\[({WRONG[name][1]})\]$", complaints.get(FIRST + position, "no complaint"))
+
+
+def columns_by_text(source: str) -> list[int]:
+    """The lines of `source` where a statement names columns in ways that no checker follows."""
+
+    def named(call: ast.Call) -> bool:
+        method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+        texts = [
+            key for it in call.args if isinstance(it, ast.Dict) for key in it.keys if isinstance(key, ast.Constant)
+        ]
+        return method == "filter_by" or (method == "values" and bool(call.keywords or texts))
+
+    return [it.lineno for it in ast.walk(ast.parse(source)) if isinstance(it, ast.Call) and named(it)]
+
+
+@pytest.mark.parametrize(
+    "statement", ['update(Bot).values(nme="x")', 'insert(Bot).values({"nme": "x"})', 'query(Bot).filter_by(nme="x")']
+)
+def test_columns_named_by_text_are_found(statement: str) -> None:
+    assert columns_by_text(f"first = 1\n{statement}.returning(Bot.id)") == [2]
+    assert columns_by_text('update(Bot).where(Bot.name == "x").values({Bot.name: "y"})') == []
+
+
+def test_no_statement_here_or_in_the_documentation_names_columns_by_text() -> None:
+    sources = {str(it): it.read_text() for folder in ("db", "tests") for it in (CHECKOUT / folder).rglob("*.py")}
+    sources["README"] = "".join(re.findall(r"```python\n(.*?)```", (CHECKOUT / "db/README.md").read_text(), re.DOTALL))
+
+    assert "copy_rows" in sources["README"]
+    assert {name: found for name, text in sources.items() if (found := columns_by_text(text))} == {}

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
@@ -81,7 +82,11 @@ def sign_up(session: DatabaseSession, *, email: str, name: str, password_hash: s
     """A new user's id. Raises IntegrityError (uq_users_email) where the address is taken."""
     user_id = uuid.uuid4()
     with signed_in(session, user_id):
-        session.execute(insert(User).values(id=user_id, email=email, name=name, password_hash=password_hash))
+        session.execute(
+            insert(User).values(
+                {User.id: user_id, User.email: email, User.name: name, User.password_hash: password_hash}
+            )
+        )
     return user_id
 
 
@@ -91,14 +96,20 @@ def found_organization(
     """A new organization's id, with its founder as the first member in the system role `role_id`."""
     organization_id = uuid.uuid4()
     with tenant(session, organization_id, user_id):
-        session.execute(insert(Organization).values(id=organization_id, name=name, slug=slug))
+        session.execute(
+            insert(Organization).values(
+                {Organization.id: organization_id, Organization.name: name, Organization.slug: slug}
+            )
+        )
         session.execute(
             insert(OrganizationMember).values(
-                organization_id=organization_id,
-                user_id=user_id,
-                role_id=role_id,
-                status=MemberStatus.ACTIVE,
-                joined_at=func.now(),
+                {
+                    OrganizationMember.organization_id: organization_id,
+                    OrganizationMember.user_id: user_id,
+                    OrganizationMember.role_id: role_id,
+                    OrganizationMember.status: MemberStatus.ACTIVE,
+                    OrganizationMember.joined_at: func.now(),
+                },
             )
         )
     return organization_id
@@ -117,19 +128,23 @@ def open_session(
     token: str,
     expires_at: datetime,
     organization_id: uuid.UUID | None = None,
-    **client: Any,
+    ip_address: str | IPv4Address | IPv6Address | None = None,
+    user_agent: str | None = None,
 ) -> uuid.UUID:
-    """The id of a session that `token` opens; `client` may have ip_address and user_agent."""
+    """The id of a session that `token` opens."""
     session_id = uuid.uuid4()
     with signed_in(session, user_id):
         session.execute(
             insert(Session).values(
-                id=session_id,
-                user_id=user_id,
-                organization_id=organization_id,
-                token_hash=hashed(token),
-                expires_at=expires_at,
-                **client,
+                {
+                    Session.id: session_id,
+                    Session.user_id: user_id,
+                    Session.organization_id: organization_id,
+                    Session.token_hash: hashed(token),
+                    Session.expires_at: expires_at,
+                    Session.ip_address: ip_address,
+                    Session.user_agent: user_agent,
+                }
             )
         )
     return session_id
@@ -154,7 +169,7 @@ def close_session(session: DatabaseSession, signed: SignedIn) -> None:
 def set_password(session: DatabaseSession, user_id: uuid.UUID, password_hash: str) -> None:
     """Replace a password's hash, which nobody can read back."""
     with signed_in(session, user_id):
-        session.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
+        session.execute(update(User).where(User.id == user_id).values({User.password_hash: password_hash}))
 
 
 def add_api_key(session: DatabaseSession, *, name: str, key: str, scopes: Sequence[str] = ()) -> uuid.UUID:
@@ -162,12 +177,14 @@ def add_api_key(session: DatabaseSession, *, name: str, key: str, scopes: Sequen
     key_id = uuid.uuid4()
     session.execute(
         insert(ApiKey).values(
-            id=key_id,
-            organization_id=require(session).organization_id,
-            name=name,
-            prefix=key[:8],
-            key_hash=hashed(key),
-            scopes=list(scopes),
+            {
+                ApiKey.id: key_id,
+                ApiKey.organization_id: require(session).organization_id,
+                ApiKey.name: name,
+                ApiKey.prefix: key[:8],
+                ApiKey.key_hash: hashed(key),
+                ApiKey.scopes: list(scopes),
+            },
         )
     )
     return key_id

@@ -50,7 +50,7 @@ def keep_run(session: Session, run_id: uuid.UUID, *, lease: timedelta = LEASE) -
     kept = session.execute(
         update(BotRun)
         .where(BotRun.id == run_id, BotRun.status == RunStatus.RUNNING)
-        .values(lease_expires_at=func.now() + lease)
+        .values({BotRun.lease_expires_at: func.now() + lease})
         .returning(BotRun.id)
     )
     return kept.first() is not None
@@ -68,7 +68,7 @@ def finish_run(
     ended = session.execute(
         update(BotRun)
         .where(BotRun.id == run_id, BotRun.status == RunStatus.RUNNING)
-        .values(status=status, output=output, error_message=error_message)
+        .values({BotRun.status: status, BotRun.output: output, BotRun.error_message: error_message})
         .returning(BotRun.id)
     )
     return ended.first() is not None

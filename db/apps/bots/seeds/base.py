@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from db.apps.bots.models import Permission, Role, RolePermission
-from db.seeds.rows import Rows, key
+from db.seeds.rows import key
 
 _PERMISSIONS = {
     "organization:read": "See the organization and its members",
@@ -44,17 +44,11 @@ def _permission(name: str) -> UUID:
 
 
 ROWS = (
-    Rows(
-        Permission,
-        [{"id": _permission(name), "key": name, "description": told} for name, told in _PERMISSIONS.items()],
-    ),
-    Rows(Role, [{"id": role(name), "name": name, "description": told} for name, (told, _) in _ROLES.items()]),
-    Rows(
-        RolePermission,
-        [
-            {"role_id": role(name), "permission_id": _permission(permission)}
-            for name, (_, permissions) in _ROLES.items()
-            for permission in sorted(permissions)
-        ],
+    *(Permission(id=_permission(name), key=name, description=told) for name, told in _PERMISSIONS.items()),
+    *(Role(id=role(name), name=name, description=told) for name, (told, _) in _ROLES.items()),
+    *(
+        RolePermission(role_id=role(name), permission_id=_permission(permission))
+        for name, (_, permissions) in _ROLES.items()
+        for permission in sorted(permissions)
     ),
 )

@@ -30,7 +30,7 @@ from db.apps.bots.models import (
     WorkflowRun,
 )
 from db.apps.bots.seeds.base import role
-from db.seeds.rows import Rows, key
+from db.seeds.rows import key
 
 BEGAN = datetime(2026, 1, 5, 8, tzinfo=UTC)
 _BROKEN = 2  # the day on which the runs fail
@@ -42,7 +42,6 @@ def _id(*parts: str) -> UUID:
 
 ACME = _id("organizations", "acme")
 ADA, BEN = _id("users", "ada"), _id("users", "ben")
-_OWN = {"organization_id": ACME, "created_by_id": ADA}
 _BOTS = {
     "price-watch": (
         "Price watch",
@@ -60,121 +59,102 @@ _BOTS = {
 }
 
 ROWS = (
-    Rows(
-        User,
-        [
-            {"id": ADA, "email": "ada@acme.example", "name": "Ada Acme"},
-            {"id": BEN, "email": "ben@acme.example", "name": "Ben Builder"},
-        ],
+    User(id=ADA, email="ada@acme.example", name="Ada Acme"),
+    User(id=BEN, email="ben@acme.example", name="Ben Builder"),
+    Organization(
+        id=ACME,
+        name="Acme",
+        slug="acme-demo",
+        plan=OrganizationPlan.PRO,
     ),
-    Rows(Organization, [{"id": ACME, "name": "Acme", "slug": "acme-demo", "plan": OrganizationPlan.PRO}]),
-    Rows(
-        OrganizationMember,
-        [
-            {
-                "id": _id("members", name),
-                "organization_id": ACME,
-                "user_id": user,
-                "role_id": role(as_role),
-                "status": MemberStatus.ACTIVE,
-                "joined_at": BEGAN,
-            }
-            for name, user, as_role in (("ada", ADA, "owner"), ("ben", BEN, "builder"))
-        ],
+    *(
+        OrganizationMember(
+            id=_id("members", name),
+            organization_id=ACME,
+            user_id=user,
+            role_id=role(as_role),
+            status=MemberStatus.ACTIVE,
+            joined_at=BEGAN,
+        )
+        for name, user, as_role in (("ada", ADA, "owner"), ("ben", BEN, "builder"))
     ),
-    Rows(Setting, [{"id": _id("settings", "timezone"), "key": "timezone", "value": "Europe/Berlin", **_OWN}]),
-    Rows(
-        Bot,
-        [
-            {
-                "id": _id("bots", slug),
-                "name": name,
-                "slug": slug,
-                "description": description,
-                "schedule": schedule,
-                "config": BotConfig(steps=steps, timezone="Europe/Berlin"),
-                **_OWN,
-            }
-            for slug, (name, description, schedule, steps) in _BOTS.items()
-        ],
+    Setting(
+        id=_id("settings", "timezone"),
+        key="timezone",
+        value="Europe/Berlin",
+        organization_id=ACME,
+        created_by_id=ADA,
     ),
-    Rows(
-        Workflow,
-        [
-            {
-                "id": _id("workflows", "morning"),
-                "name": "Morning round",
-                "slug": "morning-round",
-                "description": "Prices first, then the invoices",
-                "status": WorkflowStatus.ACTIVE,
-                "definition": WorkflowDefinition(
-                    steps=[
-                        WorkflowStep(name="prices", bot_id=_id("bots", "price-watch")),
-                        WorkflowStep(name="invoices", bot_id=_id("bots", "invoice-fetcher"), after=["prices"]),
-                    ]
-                ),
-                **_OWN,
-            }
-        ],
+    *(
+        Bot(
+            id=_id("bots", slug),
+            name=name,
+            slug=slug,
+            description=description,
+            schedule=schedule,
+            config=BotConfig(steps=steps, timezone="Europe/Berlin"),
+            organization_id=ACME,
+            created_by_id=ADA,
+        )
+        for slug, (name, description, schedule, steps) in _BOTS.items()
     ),
-    Rows(
-        WorkflowRun,
-        [
-            {
-                "id": _id("workflow runs", "1"),
-                "organization_id": ACME,
-                "workflow_id": _id("workflows", "morning"),
-                "status": RunStatus.SUCCEEDED,
-                "trigger": RunTrigger.MANUAL,
-                "started_at": BEGAN,
-                "finished_at": BEGAN + timedelta(minutes=4),
-            }
-        ],
+    Workflow(
+        id=_id("workflows", "morning"),
+        name="Morning round",
+        slug="morning-round",
+        description="Prices first, then the invoices",
+        status=WorkflowStatus.ACTIVE,
+        definition=WorkflowDefinition(
+            steps=[
+                WorkflowStep(name="prices", bot_id=_id("bots", "price-watch")),
+                WorkflowStep(name="invoices", bot_id=_id("bots", "invoice-fetcher"), after=["prices"]),
+            ]
+        ),
+        organization_id=ACME,
+        created_by_id=ADA,
     ),
-    Rows(
-        BotRun,
-        [
-            {
-                "id": _id("runs", slug, f"{day}"),
-                "organization_id": ACME,
-                "bot_id": _id("bots", slug),
-                "status": RunStatus.FAILED if day == _BROKEN else RunStatus.SUCCEEDED,
-                "trigger": RunTrigger.SCHEDULE,
-                "output": None if day == _BROKEN else {"rows": 10 * day + len(slug)},
-                "error_message": "the page did not load within 300 s" if day == _BROKEN else None,
-                "started_at": BEGAN + timedelta(days=day),
-                "finished_at": BEGAN + timedelta(days=day, seconds=90),
-            }
-            for slug in _BOTS
-            for day in range(4)
-        ],
+    WorkflowRun(
+        id=_id("workflow runs", "1"),
+        organization_id=ACME,
+        workflow_id=_id("workflows", "morning"),
+        status=RunStatus.SUCCEEDED,
+        trigger=RunTrigger.MANUAL,
+        started_at=BEGAN,
+        finished_at=BEGAN + timedelta(minutes=4),
     ),
-    Rows(
-        Task,
-        [
-            {
-                "id": _id("tasks", "captcha"),
-                "bot_id": _id("bots", "invoice-fetcher"),
-                "assignee_id": BEN,
-                "title": "Solve the supplier's captcha",
-                "description": "The portal asked for one; the bot waits for it",
-                "status": TaskStatus.OPEN,
-                "priority": TaskPriority.HIGH,
-                **_OWN,
-            }
-        ],
+    *(
+        BotRun(
+            id=_id("runs", slug, f"{day}"),
+            organization_id=ACME,
+            bot_id=_id("bots", slug),
+            status=RunStatus.FAILED if day == _BROKEN else RunStatus.SUCCEEDED,
+            trigger=RunTrigger.SCHEDULE,
+            output=None if day == _BROKEN else {"rows": 10 * day + len(slug)},
+            error_message="the page did not load within 300 s" if day == _BROKEN else None,
+            started_at=BEGAN + timedelta(days=day),
+            finished_at=BEGAN + timedelta(days=day, seconds=90),
+        )
+        for slug in _BOTS
+        for day in range(4)
     ),
-    Rows(
-        Notification,
-        [
-            {
-                "id": _id("notifications", "captcha"),
-                "user_id": BEN,
-                "type": NotificationType.TASK,
-                "title": "A bot needs you",
-                "data": NotificationData(entity_type="tasks", entity_id=_id("tasks", "captcha")),
-                **_OWN,
-            }
-        ],
+    Task(
+        id=_id("tasks", "captcha"),
+        bot_id=_id("bots", "invoice-fetcher"),
+        assignee_id=BEN,
+        title="Solve the supplier's captcha",
+        description="The portal asked for one; the bot waits for it",
+        status=TaskStatus.OPEN,
+        priority=TaskPriority.HIGH,
+        organization_id=ACME,
+        created_by_id=ADA,
+    ),
+    Notification(
+        id=_id("notifications", "captcha"),
+        user_id=BEN,
+        type=NotificationType.TASK,
+        title="A bot needs you",
+        data=NotificationData(entity_type="tasks", entity_id=_id("tasks", "captcha")),
+        organization_id=ACME,
+        created_by_id=ADA,
     ),
 )

@@ -40,11 +40,11 @@ class User(Authored, Base):
     id: Mapped[uuid.UUID] = made_id()
     email: Mapped[str]
     name: Mapped[str]
-    avatar_url: Mapped[str | None]
+    avatar_url: Mapped[str | None] = mapped_column()
     password_hash: Mapped[str | None] = mapped_column(deferred=True, deferred_raiseload=True)
     status: Mapped[UserStatus] = mapped_column(server_default=text("'active'::bots.user_status"))
-    email_verified_at: Mapped[datetime | None]
-    last_login_at: Mapped[datetime | None]
+    email_verified_at: Mapped[datetime | None] = mapped_column()
+    last_login_at: Mapped[datetime | None] = mapped_column()
 
     memberships: Mapped[list[OrganizationMember]] = relationship(
         back_populates="user", foreign_keys="OrganizationMember.user_id", passive_deletes="all"
@@ -73,7 +73,7 @@ class Organization(Authored, Base):
     name: Mapped[str]
     slug: Mapped[str]
     plan: Mapped[OrganizationPlan] = mapped_column(server_default=text("'free'::bots.organization_plan"))
-    billing_email: Mapped[str | None]
+    billing_email: Mapped[str | None] = mapped_column()
 
     members: Mapped[list[OrganizationMember]] = relationship(back_populates="organization", passive_deletes="all")
 
@@ -105,9 +105,9 @@ class Role(Authored, Base):
     )
 
     id: Mapped[uuid.UUID] = made_id()
-    organization_id: Mapped[uuid.UUID | None]
+    organization_id: Mapped[uuid.UUID | None] = mapped_column()
     name: Mapped[str]
-    description: Mapped[str | None]
+    description: Mapped[str | None] = mapped_column()
     scope_id: Mapped[uuid.UUID] = mapped_column(Computed(_SCOPE, persisted=True))
 
     permissions: Mapped[list[Permission]] = relationship(
@@ -142,7 +142,7 @@ class RolePermission(Base):
         primary_key=True,
         index=True,
     )
-    organization_id: Mapped[uuid.UUID | None]
+    organization_id: Mapped[uuid.UUID | None] = mapped_column()
     scope_id: Mapped[uuid.UUID] = mapped_column(Computed(_SCOPE, persisted=True))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
@@ -169,9 +169,9 @@ class OrganizationMember(Authored, Base):
     )
 
     id: Mapped[uuid.UUID] = made_id()
-    organization_id: Mapped[uuid.UUID]
+    organization_id: Mapped[uuid.UUID] = mapped_column()
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey(User.id, name="fk_organization_members_user_id"), index=True)
-    role_id: Mapped[uuid.UUID]
+    role_id: Mapped[uuid.UUID] = mapped_column()
     role_is_system: Mapped[bool] = mapped_column(server_default=text("true"))
     role_scope_id: Mapped[uuid.UUID] = mapped_column(
         Computed(
@@ -180,7 +180,7 @@ class OrganizationMember(Authored, Base):
         )
     )
     status: Mapped[MemberStatus] = mapped_column(server_default=text("'invited'::bots.member_status"))
-    joined_at: Mapped[datetime | None]
+    joined_at: Mapped[datetime | None] = mapped_column()
 
     organization: Mapped[Organization] = relationship(back_populates="members")
     user: Mapped[User] = relationship(back_populates="memberships", foreign_keys=user_id)
@@ -207,10 +207,10 @@ class Session(Timed, Base):
     user_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey(User.id, name="fk_sessions_user_id", ondelete="CASCADE"), index=True
     )
-    organization_id: Mapped[uuid.UUID | None]
+    organization_id: Mapped[uuid.UUID | None] = mapped_column()
     token_hash: Mapped[bytes] = mapped_column(deferred=True, deferred_raiseload=True)
     ip_address: Mapped[IPv4Address | IPv6Address | None] = mapped_column(INET)
-    user_agent: Mapped[str | None]
+    user_agent: Mapped[str | None] = mapped_column()
     last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
@@ -235,9 +235,9 @@ class ApiKey(Authored, Owned, Base):
     prefix: Mapped[str]
     key_hash: Mapped[bytes] = mapped_column(deferred=True, deferred_raiseload=True)
     scopes: Mapped[list[str]] = mapped_column(server_default=text("'{}'::text[]"))
-    last_used_at: Mapped[datetime | None]
-    expires_at: Mapped[datetime | None]
-    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None] = mapped_column()
+    expires_at: Mapped[datetime | None] = mapped_column()
+    revoked_at: Mapped[datetime | None] = mapped_column()
 
 
 class Setting(Authored, Owned, Base):
@@ -261,6 +261,6 @@ class Setting(Authored, Owned, Base):
     )
 
     id: Mapped[uuid.UUID] = made_id()
-    user_id: Mapped[uuid.UUID | None]
+    user_id: Mapped[uuid.UUID | None] = mapped_column()
     key: Mapped[str]
     value: Mapped[Any] = mapped_column(Json())

@@ -13,6 +13,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from db.apps.bots import enums
 from db.jsonb import Json
+from db.model import Model
 from db.naming import CONVENTION
 from db.soft_delete import SoftDelete
 from db.tenancy import TenantOwned
@@ -27,7 +28,7 @@ def _enum(values: type[StrEnum], name: str) -> ENUM:
     return ENUM(values, name=name, schema=SCHEMA, create_type=False, values_callable=lambda it: [v.value for v in it])
 
 
-class Base(DeclarativeBase):
+class Base(Model, DeclarativeBase):
     """Declarative base of this app's tables, all in schema bots."""
 
     metadata = MetaData(schema=SCHEMA, naming_convention=CONVENTION)
@@ -59,7 +60,7 @@ def made_id() -> Mapped[uuid.UUID]:
     return mapped_column(primary_key=True, server_default=func.gen_random_uuid())
 
 
-class Timed:
+class Timed(Model):
     """When a row was made and last changed; a trigger keeps both, by the server's clock."""
 
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -84,7 +85,7 @@ class Authored(Timed, SoftDelete):
 class Owned(TenantOwned):
     """A row of one organization, which goes with it."""
 
-    organization_id: Mapped[uuid.UUID]
+    organization_id: Mapped[uuid.UUID] = mapped_column()  # a constructor does not ask for it: a parent may give it
 
 
 def owner(table: str) -> ForeignKeyConstraint:

@@ -63,13 +63,13 @@ class Bot(Authored, Owned, Base):
         ForeignKey(User.id, name="fk_bots_created_by_id_users"), server_default=FetchedValue()
     )
     name: Mapped[str]
-    description: Mapped[str | None]
+    description: Mapped[str | None] = mapped_column()
     slug: Mapped[str]
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
-    schedule: Mapped[str | None]
+    schedule: Mapped[str | None] = mapped_column()
     config: Mapped[BotConfig] = mapped_column(document(BotConfig))
-    last_run_at: Mapped[datetime | None]
-    next_run_at: Mapped[datetime | None]
+    last_run_at: Mapped[datetime | None] = mapped_column()
+    next_run_at: Mapped[datetime | None] = mapped_column()
     search: Mapped[str] = mapped_column(TSVECTOR, search_vector("name"), deferred=True, nullable=True)
 
     organization: Mapped[Organization] = relationship(foreign_keys="Bot.organization_id", viewonly=True)
@@ -109,20 +109,20 @@ class BotRun(Timed, Owned, Base):
     )
 
     id: Mapped[uuid.UUID] = made_id()
-    bot_id: Mapped[uuid.UUID]
+    bot_id: Mapped[uuid.UUID] = mapped_column()
     status: Mapped[RunStatus] = mapped_column(server_default=text("'queued'::bots.run_status"))
     trigger: Mapped[RunTrigger] = mapped_column(server_default=text("'manual'::bots.run_trigger"))
     attempt: Mapped[int] = mapped_column(server_default=text("1"))
     input: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
-    output: Mapped[dict[str, Any] | None]
-    error_message: Mapped[str | None]
-    worker: Mapped[str | None]
-    lease_expires_at: Mapped[datetime | None]
-    scheduled_for: Mapped[datetime | None]
-    started_at: Mapped[datetime | None]
-    finished_at: Mapped[datetime | None]
+    output: Mapped[dict[str, Any] | None] = mapped_column()
+    error_message: Mapped[str | None] = mapped_column()
+    worker: Mapped[str | None] = mapped_column()
+    lease_expires_at: Mapped[datetime | None] = mapped_column()
+    scheduled_for: Mapped[datetime | None] = mapped_column()
+    started_at: Mapped[datetime | None] = mapped_column()
+    finished_at: Mapped[datetime | None] = mapped_column()
     created_by_id: Mapped[uuid.UUID | None] = mapped_column(server_default=FetchedValue())
-    workflow_run_id: Mapped[uuid.UUID | None]
+    workflow_run_id: Mapped[uuid.UUID | None] = mapped_column()
 
     bot: Mapped[Bot] = relationship(back_populates="runs", foreign_keys="BotRun.bot_id")
     recordings: Mapped[list[SessionRecording]] = relationship(
@@ -145,15 +145,15 @@ class Credential(Authored, Owned, Base):
     )
 
     id: Mapped[uuid.UUID] = made_id()
-    bot_id: Mapped[uuid.UUID | None]
+    bot_id: Mapped[uuid.UUID | None] = mapped_column()
     name: Mapped[str]
     type: Mapped[CredentialType]
     secret: Mapped[bytes] = mapped_column(deferred=True)
     details: Mapped[CredentialDetails] = mapped_column(
         "metadata", document(CredentialDetails), server_default=text("'{}'::jsonb")
     )
-    expires_at: Mapped[datetime | None]
-    last_used_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None] = mapped_column()
+    last_used_at: Mapped[datetime | None] = mapped_column()
 
     bot: Mapped[Bot | None] = relationship(foreign_keys="Credential.bot_id")
 
@@ -172,7 +172,7 @@ class SessionRecording(Authored, Owned, Base):
     )
 
     id: Mapped[uuid.UUID] = made_id()
-    bot_run_id: Mapped[uuid.UUID]
+    bot_run_id: Mapped[uuid.UUID] = mapped_column()
     status: Mapped[RecordingStatus] = mapped_column(server_default=text("'recording'::bots.recording_status"))
     events: Mapped[list[dict[str, Any]]] = mapped_column(server_default=text("'[]'::jsonb"), deferred=True)
     event_count: Mapped[int | None] = mapped_column(
@@ -181,8 +181,8 @@ class SessionRecording(Authored, Owned, Base):
             persisted=True,
         )
     )
-    page_url: Mapped[str | None]
+    page_url: Mapped[str | None] = mapped_column()
     started_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-    ended_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None] = mapped_column()
 
     run: Mapped[BotRun] = relationship(back_populates="recordings", foreign_keys="SessionRecording.bot_run_id")

@@ -30,7 +30,7 @@ class BotLog(Owned, Base):
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())
     bot_id: Mapped[uuid.UUID]
-    bot_run_id: Mapped[uuid.UUID | None]
+    bot_run_id: Mapped[uuid.UUID | None] = mapped_column()
     level: Mapped[LogLevel] = mapped_column(server_default=text("'info'::bots.log_level"))
     message: Mapped[str]
     context: Mapped[LogContext] = mapped_column(document(LogContext), server_default=text("'{}'::jsonb"))
@@ -56,8 +56,8 @@ class ActivityLog(Owned, Base):
     )
     action: Mapped[ActivityAction]
     entity_type: Mapped[str]
-    entity_id: Mapped[uuid.UUID | None]
+    entity_id: Mapped[uuid.UUID | None] = mapped_column()
     changes: Mapped[Changes] = mapped_column(document(Changes), server_default=text("'{}'::jsonb"))
     ip_address: Mapped[IPv4Address | IPv6Address | None] = mapped_column(INET)
-    user_agent: Mapped[str | None]
+    user_agent: Mapped[str | None] = mapped_column()
     created_at: Mapped[datetime] = mapped_column(primary_key=True, server_default=func.now())

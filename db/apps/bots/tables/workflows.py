@@ -36,7 +36,7 @@ class Workflow(Authored, Owned, Base):
 
     id: Mapped[uuid.UUID] = made_id()
     name: Mapped[str]
-    description: Mapped[str | None]
+    description: Mapped[str | None] = mapped_column()
     slug: Mapped[str]
     status: Mapped[WorkflowStatus] = mapped_column(server_default=text("'draft'::bots.workflow_status"))
     definition: Mapped[WorkflowDefinition] = mapped_column(document(WorkflowDefinition))
@@ -61,15 +61,15 @@ class WorkflowRun(Timed, Owned, Base):
     )
 
     id: Mapped[uuid.UUID] = made_id()
-    workflow_id: Mapped[uuid.UUID]
+    workflow_id: Mapped[uuid.UUID] = mapped_column()
     status: Mapped[RunStatus] = mapped_column(server_default=text("'queued'::bots.run_status"))
     trigger: Mapped[RunTrigger] = mapped_column(server_default=text("'manual'::bots.run_trigger"))
-    current_step: Mapped[str | None]
+    current_step: Mapped[str | None] = mapped_column()
     input: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
-    output: Mapped[dict[str, Any] | None]
-    error_message: Mapped[str | None]
-    started_at: Mapped[datetime | None]
-    finished_at: Mapped[datetime | None]
+    output: Mapped[dict[str, Any] | None] = mapped_column()
+    error_message: Mapped[str | None] = mapped_column()
+    started_at: Mapped[datetime | None] = mapped_column()
+    finished_at: Mapped[datetime | None] = mapped_column()
     created_by_id: Mapped[uuid.UUID | None] = mapped_column(server_default=FetchedValue())
 
     workflow: Mapped[Workflow] = relationship(back_populates="runs", foreign_keys="WorkflowRun.workflow_id")
@@ -105,15 +105,15 @@ class Task(Authored, Owned, Base):
     )
 
     id: Mapped[uuid.UUID] = made_id()
-    bot_id: Mapped[uuid.UUID | None]
-    workflow_run_id: Mapped[uuid.UUID | None]
-    assignee_id: Mapped[uuid.UUID | None]
+    bot_id: Mapped[uuid.UUID | None] = mapped_column()
+    workflow_run_id: Mapped[uuid.UUID | None] = mapped_column()
+    assignee_id: Mapped[uuid.UUID | None] = mapped_column()
     title: Mapped[str]
-    description: Mapped[str | None]
+    description: Mapped[str | None] = mapped_column()
     status: Mapped[TaskStatus] = mapped_column(server_default=text("'open'::bots.task_status"))
     priority: Mapped[TaskPriority] = mapped_column(server_default=text("'normal'::bots.task_priority"))
-    due_at: Mapped[datetime | None]
-    completed_at: Mapped[datetime | None]
+    due_at: Mapped[datetime | None] = mapped_column()
+    completed_at: Mapped[datetime | None] = mapped_column()
     search: Mapped[str] = mapped_column(TSVECTOR, search_vector("title"), deferred=True, nullable=True)
 
 
@@ -144,6 +144,6 @@ class Notification(Authored, Owned, Base):
     user_id: Mapped[uuid.UUID]
     type: Mapped[NotificationType] = mapped_column(server_default=text("'info'::bots.notification_type"))
     title: Mapped[str]
-    body: Mapped[str | None]
+    body: Mapped[str | None] = mapped_column()
     data: Mapped[NotificationData] = mapped_column(document(NotificationData), server_default=text("'{}'::jsonb"))
-    read_at: Mapped[datetime | None]
+    read_at: Mapped[datetime | None] = mapped_column()

@@ -8,7 +8,7 @@ import math
 import random
 
 from db.apps.dovvybuddy.models import DIMENSIONS, ContentEmbedding, Lead, Session
-from db.seeds.rows import Rows, key
+from db.seeds.rows import key
 
 CHUNKS = (
     (
@@ -43,47 +43,34 @@ def vector(path: str) -> list[float]:
 
 
 ROWS = (
-    Rows(
-        Lead,
-        [
-            {
-                "id": key("dovvybuddy", "leads", "demo-training"),
-                "type": "training",
-                "diver_profile": {"agency": "PADI", "level": "OW", "dive_count": 12},
-                "request_details": {"location": "Cozumel", "interests": ["AOW", "drift"], "dates": "February"},
-            },
-            {
-                "id": key("dovvybuddy", "leads", "demo-trip"),
-                "type": "trip",
-                "diver_profile": {"agency": "SSI", "level": "AOW", "dive_count": 64},
-                "request_details": {"location": "Cozumel", "interests": ["walls", "turtles"], "divers": 2},
-            },
+    Lead(
+        id=key("dovvybuddy", "leads", "demo-training"),
+        type="training",
+        diver_profile={"agency": "PADI", "level": "OW", "dive_count": 12},
+        request_details={"location": "Cozumel", "interests": ["AOW", "drift"], "dates": "February"},
+    ),
+    Lead(
+        id=key("dovvybuddy", "leads", "demo-trip"),
+        type="trip",
+        diver_profile={"agency": "SSI", "level": "AOW", "dive_count": 64},
+        request_details={"location": "Cozumel", "interests": ["walls", "turtles"], "divers": 2},
+    ),
+    Session(
+        id=key("dovvybuddy", "sessions", "demo"),
+        diver_profile={"level": "OW"},
+        conversation_history=[
+            {"role": "user", "message": "Where can I dive from shore?", "timestamp": "2026-01-05T09:00:00Z"},
+            {"role": "assistant", "message": "Chankanaab is calm.", "timestamp": "2026-01-05T09:00:02Z"},
         ],
     ),
-    Rows(
-        Session,
-        [
-            {
-                "id": key("dovvybuddy", "sessions", "demo"),
-                "diver_profile": {"level": "OW"},
-                "conversation_history": [
-                    {"role": "user", "message": "Where can I dive from shore?", "timestamp": "2026-01-05T09:00:00Z"},
-                    {"role": "assistant", "message": "Chankanaab is calm.", "timestamp": "2026-01-05T09:00:02Z"},
-                ],
-            }
-        ],
-    ),
-    Rows(
-        ContentEmbedding,
-        [
-            {
-                "id": key("dovvybuddy", "content_embeddings", path),
-                "content_path": path,
-                "chunk_text": chunk,
-                "embedding": vector(path),
-                "metadata_": metadata,
-            }
-            for path, chunk, metadata in CHUNKS
-        ],
+    *(
+        ContentEmbedding(
+            id=key("dovvybuddy", "content_embeddings", path),
+            content_path=path,
+            chunk_text=chunk,
+            embedding=vector(path),
+            metadata_=metadata,
+        )
+        for path, chunk, metadata in CHUNKS
     ),
 )

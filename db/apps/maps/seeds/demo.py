@@ -1,18 +1,13 @@
 """An example user without a way to sign in: Better Auth makes the account when a password is set."""
 
 from db.apps.maps.models import User
-from db.seeds.rows import Rows, key
+from db.seeds.rows import key
 
 ROWS = (
-    Rows(
-        User,
-        [
-            {
-                "id": str(key("maps", "users", "demo")),
-                "email": "demo@example.com",
-                "email_verified": True,
-                "name": "Demo User",
-            }
-        ],
+    User(
+        id=str(key("maps", "users", "demo")),
+        email="demo@example.com",
+        email_verified=True,
+        name="Demo User",
     ),
 )

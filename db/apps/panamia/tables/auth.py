@@ -25,11 +25,11 @@ class User(Keyed, Base):
         Index(None, "created_at", "id"),
     )
 
-    name: Mapped[str | None]
+    name: Mapped[str | None] = mapped_column()
     email: Mapped[str | None] = mapped_column(unique=True)
-    email_verified: Mapped[datetime | None]
-    image: Mapped[str | None]
-    screenname: Mapped[str | None]
+    email_verified: Mapped[datetime | None] = mapped_column()
+    image: Mapped[str | None] = mapped_column()
+    screenname: Mapped[str | None] = mapped_column()
 
     accounts: Mapped[list[Account]] = relationship(back_populates="user", passive_deletes="all")
     sessions: Mapped[list[Session]] = relationship(back_populates="user", passive_deletes="all")
@@ -48,7 +48,7 @@ class Account(Stamped, Base):
     access_token: Mapped[str | None] = as_oauth("access_token")
     expires_at: Mapped[int | None] = as_oauth("expires_at")  # seconds since 1970, as OAuth gives it
     token_type: Mapped[str | None] = as_oauth("token_type")
-    scope: Mapped[str | None]
+    scope: Mapped[str | None] = mapped_column()
     id_token: Mapped[str | None] = as_oauth("id_token")
     session_state: Mapped[str | None] = as_oauth("session_state")
 

@@ -12,13 +12,14 @@ from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Mapped, Mappe
 
 from db.ids import new_id
 from db.jsonb import Json as JsonType
+from db.model import Model
 from db.naming import CONVENTION
 
 Json = dict[str, Any] | list[Any]
 """An object or an array: the shape is the application's, but a bare string, number or null is none."""
 
 
-class Base(DeclarativeBase):
+class Base(Model, DeclarativeBase):
     """Declarative base of this app's tables, all in schema panamia."""
 
     metadata = MetaData(schema="panamia", naming_convention=CONVENTION)
@@ -27,7 +28,7 @@ class Base(DeclarativeBase):
     __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012  # SQLAlchemy's
 
 
-class Stamped:
+class Stamped(Model):
     """created_at and updated_at. A trigger keeps updated_at, for every client: an application's clock is not asked."""
 
     created_at: Mapped[datetime] = mapped_column(server_default=func.now(), sort_order=90)

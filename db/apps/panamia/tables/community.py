@@ -43,8 +43,8 @@ class MentorSession(Keyed, Base):
     status: Mapped[str] = mapped_column(server_default=text("'pending'"))
     scheduled_at: Mapped[datetime]
     duration_minutes: Mapped[int] = mapped_column(server_default=text("60"))
-    meeting_url: Mapped[str | None]
-    notes: Mapped[str | None]
+    meeting_url: Mapped[str | None] = mapped_column()
+    notes: Mapped[str | None] = mapped_column()
 
 
 class IntakeForm(Keyed, Base):
@@ -78,8 +78,8 @@ class Notification(Keyed, Base):
     actor_id: Mapped[str | None] = outlives(User.id)
     type: Mapped[str]
     message: Mapped[str]
-    url: Mapped[str | None]
-    read_at: Mapped[datetime | None]
+    url: Mapped[str | None] = mapped_column()
+    read_at: Mapped[datetime | None] = mapped_column()
 
 
 class UserFollow(Keyed, Base):
@@ -104,7 +104,7 @@ class UserList(Keyed, Base):
 
     user_id: Mapped[str] = goes_with(User.id)
     name: Mapped[str]
-    description: Mapped[str | None]
+    description: Mapped[str | None] = mapped_column()
     is_public: Mapped[bool] = mapped_column(server_default=text("false"))
 
 

@@ -40,9 +40,9 @@ class Profile(Keyed, Base):
     user_id: Mapped[str] = goes_with(User.id)
     slug: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
-    email: Mapped[str | None]
-    phone_number: Mapped[str | None]
-    pronouns: Mapped[str | None]
+    email: Mapped[str | None] = mapped_column()
+    phone_number: Mapped[str | None] = mapped_column()
+    pronouns: Mapped[str | None] = mapped_column()
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
     socials: Mapped[Json] = json("{}")
     hours: Mapped[Json] = json("{}")
@@ -73,12 +73,12 @@ class Article(Keyed, Base):
     slug: Mapped[str] = mapped_column(unique=True)
     title: Mapped[str]
     content: Mapped[str]
-    excerpt: Mapped[str | None]
-    cover_image: Mapped[str | None]
+    excerpt: Mapped[str | None] = mapped_column()
+    cover_image: Mapped[str | None] = mapped_column()
     status: Mapped[str] = mapped_column(server_default=text("'draft'"))
     co_authors: Mapped[Json] = json("[]")
     reviewed_by: Mapped[Json] = json("[]")
-    published_at: Mapped[datetime | None]
+    published_at: Mapped[datetime | None] = mapped_column()
 
     author: Mapped[User | None] = relationship()
 
@@ -92,7 +92,7 @@ class ArticleAnnouncement(Keyed, Base):
     article_id: Mapped[str] = goes_with(Article.id)
     channel: Mapped[str]
     announced_by: Mapped[str | None] = outlives(User.id)
-    message: Mapped[str | None]
-    announced_at: Mapped[datetime | None]
+    message: Mapped[str | None] = mapped_column()
+    announced_at: Mapped[datetime | None] = mapped_column()
 
     article: Mapped[Article] = relationship()

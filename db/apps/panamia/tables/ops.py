@@ -19,7 +19,7 @@ class ContactSubmission(Keyed, Base):
 
     name: Mapped[str]
     email: Mapped[str]
-    topic: Mapped[str | None]
+    topic: Mapped[str | None] = mapped_column()
     message: Mapped[str]
     acknowledged: Mapped[bool] = mapped_column(server_default=text("false"))
 
@@ -34,9 +34,9 @@ class NewsletterSignup(Keyed, Base):
     )
 
     email: Mapped[str]
-    name: Mapped[str | None]
-    confirmed_at: Mapped[datetime | None]
-    unsubscribed_at: Mapped[datetime | None]
+    name: Mapped[str | None] = mapped_column()
+    confirmed_at: Mapped[datetime | None] = mapped_column()
+    unsubscribed_at: Mapped[datetime | None] = mapped_column()
 
 
 class BrevoContact(Keyed, Base):
@@ -51,8 +51,8 @@ class BrevoContact(Keyed, Base):
     user_id: Mapped[str | None] = outlives(User.id)
     email: Mapped[str]
     brevo_id: Mapped[int | None] = mapped_column(BigInteger, unique=True)
-    last_synced_at: Mapped[datetime | None]
-    sync_error: Mapped[str | None]
+    last_synced_at: Mapped[datetime | None] = mapped_column()
+    sync_error: Mapped[str | None] = mapped_column()
 
 
 class EmailMigration(Keyed, Base):
@@ -66,7 +66,7 @@ class EmailMigration(Keyed, Base):
     new_email: Mapped[str]
     token_hash: Mapped[str] = mapped_column(unique=True)
     expires_at: Mapped[datetime] = mapped_column(index=True)
-    completed_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None] = mapped_column()
 
 
 class OAuthVerification(Keyed, Base):
@@ -81,4 +81,4 @@ class OAuthVerification(Keyed, Base):
     provider_account_id: Mapped[str]
     token_hash: Mapped[str] = mapped_column(unique=True)
     expires_at: Mapped[datetime] = mapped_column(index=True)
-    verified_at: Mapped[datetime | None]
+    verified_at: Mapped[datetime | None] = mapped_column()

@@ -31,12 +31,12 @@ class SocialActor(Keyed, Base):
     domain: Mapped[str]
     uri: Mapped[str] = mapped_column(unique=True)
     inbox_url: Mapped[str]
-    outbox_url: Mapped[str | None]
-    shared_inbox_url: Mapped[str | None]
-    display_name: Mapped[str | None]
-    summary: Mapped[str | None]
-    icon_url: Mapped[str | None]
-    public_key: Mapped[str | None]
+    outbox_url: Mapped[str | None] = mapped_column()
+    shared_inbox_url: Mapped[str | None] = mapped_column()
+    display_name: Mapped[str | None] = mapped_column()
+    summary: Mapped[str | None] = mapped_column()
+    icon_url: Mapped[str | None] = mapped_column()
+    public_key: Mapped[str | None] = mapped_column()
 
     user: Mapped[User | None] = relationship()
 
@@ -55,7 +55,7 @@ class SocialStatus(Keyed, Base):
     actor_id: Mapped[str] = goes_with(SocialActor.id)
     uri: Mapped[str] = mapped_column(unique=True)
     content: Mapped[str]
-    content_warning: Mapped[str | None]
+    content_warning: Mapped[str | None] = mapped_column()
     visibility: Mapped[str] = mapped_column(server_default=text("'public'"))
     in_reply_to_id: Mapped[str | None] = mapped_column(
         ForeignKey("panamia.social_statuses.id", ondelete="SET NULL"), index=True
@@ -63,7 +63,7 @@ class SocialStatus(Keyed, Base):
     article_id: Mapped[str | None] = outlives(Article.id)
     recipient_to: Mapped[Json] = json("[]")
     recipient_cc: Mapped[Json] = json("[]")
-    published_at: Mapped[datetime | None]
+    published_at: Mapped[datetime | None] = mapped_column()
 
     actor: Mapped[SocialActor] = relationship()
 
@@ -108,9 +108,9 @@ class SocialAttachment(Keyed, Base):
     position: Mapped[int] = mapped_column(server_default=text("0"))
     url: Mapped[str]
     media_type: Mapped[str]
-    description: Mapped[str | None]
-    width: Mapped[int | None]
-    height: Mapped[int | None]
+    description: Mapped[str | None] = mapped_column()
+    width: Mapped[int | None] = mapped_column()
+    height: Mapped[int | None] = mapped_column()
 
 
 class SocialTag(Keyed, Base):
@@ -126,7 +126,7 @@ class SocialTag(Keyed, Base):
     status_id: Mapped[str] = goes_with(SocialStatus.id)
     kind: Mapped[str]
     name: Mapped[str]
-    href: Mapped[str | None]
+    href: Mapped[str | None] = mapped_column()
     actor_id: Mapped[str | None] = outlives(SocialActor.id)
 
 
