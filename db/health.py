@@ -4,7 +4,7 @@
 
 Every GET is answered with 200, or 503 where a database does not answer or has no schema of its app, and
 
-    {"status": "ok", "apps": {"maps": {"status": "ok", "latency_ms": 1.9, "revision": "0002_better_auth"}}}
+    {"status": "ok", "apps": {"maps": {"status": "ok", "latency_ms": 1.9, "revision": "0003_readers_see_no_tokens"}}}
 
 It asks the databases of DATABASE_URL and of every <APP>_DATABASE_URL for the apps that live in them; <APP>'s has to be
 among those of its own. Why one does not answer is logged by `db.health` and not told to the caller.

@@ -114,6 +114,7 @@ class Settings(BaseModel):
     client_connections: Annotated[int, Field(ge=10, le=5000)] = 2000
     server_connections: Annotated[int, Field(ge=10, le=50)] = 40
     slow_query: Annotated[int, Field(ge=0)] = 500
+    maintenance: Cron = "30 1 * * *"
     backup_full: Cron = "0 2 * * 0"
     backup_differential: Cron = "0 2 * * 1-6"
     backup_incremental: Cron = "30 */4 * * *"

@@ -88,6 +88,7 @@ def described(stack: Stack, read: Survey, verdict: Verdict) -> dict[str, Any]:
         "seeds": read.seeds,
         "pooler": asdict(read.pooler) if read.pooler else None,
         "backups": asdict(read.backups) if read.backups else None,
+        "partitions_until": dict(read.covered),
         "certificates": [asdict(it) for it in read.certificates],
         "keys_exported": read.keys_exported,
     }
@@ -197,6 +198,9 @@ def _facts(console: Console, stack: Stack, read: Survey) -> None:
         for disk in read.backups.disks:
             used = "not counted in time" if disk.used is None else size(disk.used)
             facts.append((f"volume {disk.volume}", f"{used} used, {size(disk.free)} of {size(disk.total)} free"))
+        for done in read.backups.maintenance:
+            ended = "[red]failed[/]" if done.failed else "done"
+            facts.append((f"maintenance {done.app}", f"{ended} {ago(time.time() - done.at)}"))
     if read.certificates:
         first = min(read.certificates, key=lambda it: it.expires)
         facts.append(("certificates", f"the first to expire is that of {first.holder}, on {first.expires:%Y-%m-%d}"))

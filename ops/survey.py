@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
 from ops import exported
@@ -40,6 +40,7 @@ class Survey:
     seeds: tuple[str, ...]
     locks: tuple[Lock, ...] = ()
     failures: tuple[str, ...] = ()
+    covered: Mapping[str, float | None] = field(default_factory=dict)  # "app.table": see readings.server.Database
 
 
 class _Asked:
@@ -112,4 +113,5 @@ def survey(stack: Stack, engine: Engine) -> Survey:
             seeds=wanted.seeds,
             locks=tuple(locks(stack.name, stack.pulumi.environ)),
             failures=tuple(dict.fromkeys(asked.failures)),
+            covered={f"{app}.{table}": until for app, it in databases.items() for table, until in it.covered.items()},
         )

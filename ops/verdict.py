@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from db import apps
 from ops.locks import abandoned
 from ops.readings.certificates import Certificate
 from ops.readings.containers import State
@@ -15,9 +16,12 @@ from ops.readings.repository import BackupContainer, Disk
 from ops.readings.server import Server
 from ops.revisions import Comparison
 from ops.survey import Survey
+from ops.words import ago
 
 _ARCHIVED_WITHIN = 180  # seconds: archive_timeout is 60, so three periods without one are a stall, not a delay
 _BACKED_UP_WITHIN = 2 * 24 * 3600  # seconds: differential backups are daily at least; one may be missed
+_MAINTAINED_WITHIN = 2 * 24 * 3600  # seconds: it is daily; one may be missed
+_COVERED_FOR = 31 * 24 * 3600  # seconds: so that the next month's partition is there before it begins
 _WAIT = 5.0  # seconds that a client may wait for a server connection before the pool counts as too small
 _FULL_CONNECTIONS = 0.9
 _FULL_DISK = 0.9
@@ -57,6 +61,10 @@ def judge(survey: Survey, *, lasting: bool, stack: str, now: float | None = None
         # a developer's machine sleeps at night, and no schedule runs meanwhile
         (problems if lasting else notes).extend(_late(survey.backups, now))
         problems += [line for disk in survey.backups.disks for line in _disk(disk)]
+        failed, late = _maintenance(survey, survey.backups, now)
+        problems += failed
+        (problems if lasting else notes).extend(late)
+    problems += [line for table, until in survey.covered.items() for line in _covered(table, until, now)]
     for certificate in survey.certificates:
         wrong, soon = _certificate(certificate, now)
         problems += wrong
@@ -145,6 +153,35 @@ def _late(backups: BackupContainer, now: float) -> Iterator[str]:
     if newest and now - newest.stop.timestamp() > _BACKED_UP_WITHIN:
         days = (now - newest.stop.timestamp()) / 86400
         yield f"the last backup is {days:.1f} days old: `pgstack backup now`; see `pgstack logs backup`"
+
+
+def _maintenance(survey: Survey, backups: BackupContainer, now: float) -> tuple[list[str], list[str]]:
+    last = {it.app: it for it in backups.maintenance}
+    failed, late = [], []
+    for app in (it.app for it in survey.databases if apps.maintenance(it.app)):
+        if app in last and last[app].failed:
+            failed.append(
+                f"the daily maintenance of {app} failed {ago(now - last[app].at)}: `pgstack logs backup` says why; "
+                "it is tried again the next day"
+            )
+        elif now - (last[app].at if app in last else backups.scheduled or now) > _MAINTAINED_WITHIN:
+            when = f"last ran {ago(now - last[app].at)}" if app in last else "never ran"
+            late.append(f"the daily maintenance of {app} {when}: see `pgstack logs backup`")
+    return failed, late
+
+
+def _covered(table: str, until: float | None, now: float) -> Iterator[str]:
+    if until is None or until - now < _COVERED_FOR:
+        app = table.partition(".")[0]
+        end = f"has partitions until {_day(until)}" if until is not None else "has no partition"
+        yield (
+            f"{table} {end}, and refuses what is later: `pgstack logs backup` says what became of the daily "
+            f"maintenance; `pgstack psql {app} --direct` takes its statements (db/apps/{app}/__init__.py)"
+        )
+
+
+def _day(moment: float) -> str:
+    return f"{datetime.datetime.fromtimestamp(moment, datetime.UTC):%Y-%m-%d}"
 
 
 def _disk(disk: Disk) -> Iterator[str]:

@@ -3,6 +3,8 @@
 An app has a database of its own, unless its package says `DATABASE = "<app>"`: then it is that app's guest, with a
 schema, migrations and logins of its own in the host's database, so that its foreign keys can name the host's rows. What
 guests may read and refer to is for the host to say: `SHARED` in its package, columns by table.
+
+What must be done in an app's database once a day stands in its package too: `MAINTENANCE`, SQL statements.
 """
 
 import importlib
@@ -41,6 +43,16 @@ def shared(app: str) -> Mapping[str, tuple[str, ...]]:
     folder(app)
     columns: Mapping[str, tuple[str, ...]] = getattr(importlib.import_module(f"db.apps.{app}"), "SHARED", {})
     return columns
+
+
+def maintenance(app: str) -> tuple[str, ...]:
+    """Statements that the owner of `app` is to run once a day, in this order, each in a transaction of its own.
+
+    A stack's scheduler does it; elsewhere it is for the operator to arrange. Raises UnknownAppError.
+    """
+    folder(app)
+    statements: tuple[str, ...] = getattr(importlib.import_module(f"db.apps.{app}"), "MAINTENANCE", ())
+    return statements
 
 
 def in_order(wanted: Iterable[str]) -> tuple[str, ...]:

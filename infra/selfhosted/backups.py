@@ -1,4 +1,4 @@
-"""pgBackRest: a repository of its own, WAL archived continuously, backups by schedule."""
+"""pgBackRest: a repository of its own, WAL archived continuously, backups by schedule; what else is scheduled."""
 
 import json
 import time
@@ -9,6 +9,7 @@ from typing import Any
 import pulumi
 
 from infra.hooks import before_change, step
+from infra.selfhosted import maintenance
 from infra.selfhosted.certificates import Certificates
 from infra.selfhosted.container import ContainerArgs, Mount, run
 from infra.selfhosted.engine import Engine
@@ -140,6 +141,7 @@ def crontab(settings: Settings) -> str:
         f"{settings.backup_full} {backup} --type=full\n"
         f"{settings.backup_differential} {backup} --type=diff\n"
         f"{settings.backup_incremental} {backup} --type=incr\n"
+        + maintenance.crontab(settings.maintenance, settings.apps)
     )
 
 

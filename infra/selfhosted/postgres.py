@@ -1,10 +1,12 @@
 """The PostgreSQL server: its data, its identity, its configuration."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 
+from infra.selfhosted import maintenance
 from infra.selfhosted.budget import OPERATORS, SUPERUSER_RESERVE, ConnectionBudget
 from infra.selfhosted.certificates import Certificates
 from infra.selfhosted.container import ContainerArgs, Mount, run
@@ -60,8 +62,8 @@ class Postgres(pulumi.ComponentResource):
             args.image,
             {
                 "postgresql.conf": postgresql_conf(settings, sizing, restart_settings),
-                "pg_hba.conf": HBA,
-                "pg_ident.conf": "",
+                "pg_hba.conf": pg_hba_conf(settings.apps),
+                "pg_ident.conf": maintenance.ident(settings.apps),
                 "pgbackrest.conf": pgbackrest_conf(names("backup")),
                 "tls/ca.crt": args.certificates.ca,
                 "tls/server.crt": server.certificate,
@@ -99,10 +101,12 @@ class Postgres(pulumi.ComponentResource):
         self.register_outputs({"container": self.container, "port": self.port})
 
 
-HBA = f"""\
-# Unix socket: the servers' own user as postgres (backups, health checks); nobody else.
+def pg_hba_conf(apps: Sequence[str]) -> str:
+    """Who may log in how (https://www.postgresql.org/docs/16/auth-pg-hba-conf.html); pure."""
+    return f"""\
+# Unix socket: the servers' own user as postgres (backups, health checks) and for the daily maintenance; nobody else.
 local   all       postgres        peer
-local   all       all             reject
+{maintenance.hba(apps)}local   all       all             reject
 # The deployment and the pooler's password look-up log in by certificate, everybody else by SCRAM; nothing without TLS.
 hostssl all       {ADMIN}   all   cert
 hostssl postgres  {POOLER_LOOKUP}  all   cert

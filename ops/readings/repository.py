@@ -1,9 +1,10 @@
-"""What the backup container knows: the repository as `pgbackrest info` describes it, and the disk."""
+"""What the backup container knows: the repository as `pgbackrest info` describes it, what it ran, the disk."""
 
 from __future__ import annotations
 
 import datetime
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from ops.errors import EngineError
 PGBACKREST = ("pgbackrest", "--config=/etc/pgstack/pgbackrest.conf", "--stanza=main")
 TYPES = {"full": "full", "diff": "differential", "incr": "incremental"}
 _KIB = 1024
+_MAINTENANCE = re.compile(r"/run/postgresql/maintenance-(\w+):(\d+) (\d+)")  # infra/selfhosted/maintenance.py
 _VOLUMES = {"/var/lib/postgresql": "data", "/var/lib/pgbackrest": "backups"}
 # `du` of a very large cluster takes longer than anybody waits for a status
 _LOOK = """\
@@ -21,6 +23,8 @@ echo
 pgbackrest version
 df -kP /var/lib/postgresql /var/lib/pgbackrest | tail -n +2
 timeout 1 du -skx /var/lib/postgresql /var/lib/pgbackrest || true
+stat -c 'scheduled %Z' /etc/pgstack/crontab
+grep -H . /run/postgresql/maintenance-* 2>/dev/null || true
 """
 
 
@@ -64,12 +68,23 @@ class Disk:
 
 
 @dataclass(frozen=True)
+class Maintenance:
+    """How an application's last daily maintenance ended, and when (seconds since 1970)."""
+
+    app: str
+    failed: bool
+    at: float
+
+
+@dataclass(frozen=True)
 class BackupContainer:
     """All that the backup container was asked for."""
 
     version: str
     repository: Repository
     disks: tuple[Disk, ...]
+    maintenance: tuple[Maintenance, ...] = ()
+    scheduled: float | None = None  # when the schedule was last written, seconds since 1970
 
 
 def ask(engine: Engine, container: str) -> BackupContainer:
@@ -101,9 +116,14 @@ def parse(text: str) -> BackupContainer:
                 disks.append((path, int(free) * _KIB, int(total) * _KIB))
             case _:
                 pass
+    scheduled = next((float(line.split()[1]) for line in lines if line.startswith("scheduled ")), None)
     version = next((line.split()[1] for line in lines if line.startswith("pgBackRest ")), "unknown")
     return BackupContainer(
-        version, info(described), tuple(Disk(_VOLUMES[path], used.get(path), *room) for path, *room in disks)
+        version,
+        info(described),
+        tuple(Disk(_VOLUMES[path], used.get(path), *room) for path, *room in disks),
+        tuple(Maintenance(app, ended != "0", float(at)) for app, ended, at in _MAINTENANCE.findall(text)),
+        scheduled,
     )
 
 

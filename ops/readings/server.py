@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from db.apps import host
@@ -30,9 +30,18 @@ SELECT to_regclass('"{app}".alembic_version') IS NOT NULL
 \\if :migrated
 SELECT json_build_object('app', '{app}', 'revision', (SELECT min(version_num) FROM "{app}".alembic_version), 'applied',
   (SELECT coalesce(json_object_agg(revision, checksum), '{{}}')
-   FROM "{app}".migration_history WHERE reverted_at IS NULL));
+   FROM "{app}".migration_history WHERE reverted_at IS NULL),
+  'covered', (SELECT coalesce(json_object_agg(parent, until), '{{}}') FROM (
+    SELECT p.relname AS parent, extract(epoch FROM max(
+      (regexp_match(pg_get_expr(c.relpartbound, c.oid), 'TO \\(''([^'']+)''\\)'))[1]::timestamptz)) AS until
+    FROM pg_class p JOIN pg_partitioned_table t ON t.partrelid = p.oid AND t.partstrat = 'r' AND t.partnatts = 1
+    JOIN pg_attribute a ON a.attrelid = p.oid AND a.attnum = t.partattrs[0]
+      AND a.atttypid IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype)
+    LEFT JOIN pg_inherits i ON i.inhparent = p.oid LEFT JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE p.relnamespace = to_regnamespace('"{app}"') AND NOT p.relispartition GROUP BY p.relname
+    HAVING NOT coalesce(bool_or(pg_get_expr(c.relpartbound, c.oid) ~ 'DEFAULT|MAXVALUE'), false)) AS partitioned));
 \\else
-SELECT json_build_object('app', '{app}', 'revision', NULL, 'applied', '{{}}'::json);
+SELECT json_build_object('app', '{app}', 'revision', NULL, 'applied', '{{}}'::json, 'covered', '{{}}'::json);
 \\endif
 """
 
@@ -53,11 +62,15 @@ class Server:
 
 @dataclass(frozen=True)
 class Database:
-    """The revision an app's database is at (None: never migrated) and the checksums of those applied."""
+    """The revision an app's database is at (None: never migrated) and the checksums of those applied.
+
+    `covered`: until when a table that is partitioned by time has partitions, in seconds since 1970; None without any.
+    """
 
     app: str
     revision: str | None
     applied: Mapping[str, str]
+    covered: Mapping[str, float | None] = field(default_factory=dict)
 
 
 def ask(engine: Engine, container: str, apps: Sequence[str]) -> tuple[Server, dict[str, Database]]:

@@ -251,8 +251,8 @@ def add_revision(
     home: Path,
     body: str,
     *,
-    name: str = "0003_further",
-    after: str = "0002_better_auth",
+    name: str = "0004_further",
+    after: str = "0003_readers_see_no_tokens",
     undo: str = 'op.execute("DROP TABLE maps.half_done")',
 ) -> Path:
     """Write a revision of maps with `body` and `undo` as the statements of upgrade and downgrade."""

@@ -196,7 +196,15 @@ TRIGGERS = {
     f"{table}.{table}_touch": f"BEFORE UPDATE ON panamia.{table} FOR EACH ROW EXECUTE FUNCTION panamia.touch()"
     for table in GROUP_OF
 }
+# who reports sees no token
+READABLE = {
+    "accounts": (
+        "SELECT (created_at, expires_at, provider, provider_account_id, scope, token_type, type, updated_at, user_id)"
+    ),
+    "sessions": "SELECT (created_at, expires, updated_at, user_id)",
+    "verification_tokens": "SELECT (created_at, expires, identifier, updated_at)",
+}
 PRIVILEGES = {
-    "panamia_app": frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"}),
-    "panamia_readonly": frozenset({"SELECT"}),
+    **{f"{table}.panamia_app": frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"}) for table in GROUP_OF},
+    **{f"{table}.panamia_readonly": frozenset({READABLE.get(table, "SELECT")}) for table in GROUP_OF},
 }

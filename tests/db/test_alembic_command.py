@@ -41,9 +41,10 @@ def test_upgrading_keeps_history_and_downgrading_reverts_it(maps: Prepared) -> N
     assert "maps: applied 0001_initial_schema" in up.stderr
     assert maps.rows("SELECT revision, reverted_at IS NULL FROM maps.migration_history ORDER BY id") == [
         ("0001_initial_schema", True),
-        ("0002_better_auth", False),
+        ("0002_better_auth", True),
+        ("0003_readers_see_no_tokens", False),
     ]
-    assert alembic("-n", "maps", "current", url=maps.owner_url).stdout.strip() == "0001_initial_schema"
+    assert alembic("-n", "maps", "current", url=maps.owner_url).stdout.strip() == "0002_better_auth"
 
 
 @pytest.mark.parametrize("app", apps.names())
@@ -73,11 +74,11 @@ def test_looking_waits_for_no_lock_and_writes_nothing(maps: Prepared) -> None:
 
 def test_stamping_records_what_it_declares(maps: Prepared) -> None:
     alembic("-n", "maps", "stamp", "head", url=maps.owner_url)
-    assert migrations.current("maps", maps.owner_url) == "0002_better_auth"
+    assert migrations.current("maps", maps.owner_url) == "0003_readers_see_no_tokens"
     assert migrations.plan("maps", maps.owner_url) == ()
 
     alembic("-n", "maps", "stamp", "base", url=maps.owner_url)
-    assert len(migrations.plan("maps", maps.owner_url)) == 2
+    assert len(migrations.plan("maps", maps.owner_url)) == 3
 
 
 def test_sql_can_be_printed_without_a_database(maps: Prepared) -> None:
@@ -89,7 +90,7 @@ def test_sql_can_be_printed_without_a_database(maps: Prepared) -> None:
     sql = alembic("-n", "maps", "upgrade", "head", "--sql").stdout
     with psycopg.connect(maps.owner_url, autocommit=True) as owner:
         owner.execute(sql.encode())
-    assert migrations.current("maps", maps.owner_url) == "0002_better_auth"
+    assert migrations.current("maps", maps.owner_url) == "0003_readers_see_no_tokens"
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,7 @@ def test_a_failing_revision_is_one_line(maps: Prepared, home: Path) -> None:
 
     assert done.returncode != 0
     assert done.stdout.strip() == (
-        'FAILED: revision 0003_further (maps) failed: SQLSTATE 42P01, relation "nowhere" does not exist;'
-        " statement: SELECT nothing; it changed nothing itself (done before it: 0001_initial_schema, 0002_better_auth);"
-        " mend it and run again"
+        'FAILED: revision 0004_further (maps) failed: SQLSTATE 42P01, relation "nowhere" does not exist;'
+        " statement: SELECT nothing; it changed nothing itself (done before it: 0001_initial_schema, 0002_better_auth,"
+        " 0003_readers_see_no_tokens); mend it and run again"
     )

@@ -45,7 +45,7 @@ TOMORROW = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)
 # model: a row of it, and a change; users and organizations are made by signing up (test_bots_queries.py)
 ROWS: dict[type[Base], tuple[dict[str, object], dict[str, object]]] = {
     Role: ({"name": "Helper"}, {"description": "helps"}),
-    OrganizationMember: ({"user_id": THEIRS.user, "role_id": SYSTEM_ROLE}, {"status": enums.MemberStatus.SUSPENDED}),
+    OrganizationMember: ({"user_id": THEIRS.user, "role_id": SYSTEM_ROLE}, {"joined_at": TOMORROW}),
     Session: (
         {"user_id": OURS.user, "token_hash": bytes(32), "expires_at": TOMORROW},
         {"user_agent": "a browser"},

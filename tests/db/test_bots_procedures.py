@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DataError
 
-from db import engine
+from db import apps, engine
 from db.apps.bots import maintenance
 from db.urls import DatabaseURL
 from tests.db.bots_world import OURS, THEIRS, acting, add_bot, migrated, one
@@ -339,6 +339,24 @@ def test_a_scheduler_makes_partitions_although_the_clean_up_fails(fresh: Prepare
 
     assert told == ["bots: made 1 partitions"]
     assert fresh.rows("SELECT to_regclass(%s) IS NOT NULL", name) == [(True,)]
+
+
+@pytest.mark.requirement("bots.P2.partitioning")
+def test_what_a_stack_runs_daily_makes_partitions_first_and_erases_what_is_old(fresh: Prepared) -> None:
+    newest = "SELECT max(inhrelid::regclass::text) FROM pg_inherits WHERE inhparent = 'bots.bot_logs'::regclass"
+    [(name,)] = fresh.rows(newest)
+    with psycopg.connect(fresh.owner_url, autocommit=True) as owner:
+        owner.execute(f"DROP TABLE {name}")
+        owner.execute("INSERT INTO users (id, email, name) VALUES (%s, 'a@example.com', 'A')", (uuid.UUID(int=8),))
+        owner.execute(
+            "INSERT INTO sessions (user_id, token_hash, expires_at) VALUES (%s, %s, now() - interval '1 s')",
+            (uuid.UUID(int=8), bytes(range(32))),
+        )
+        for statement in apps.maintenance("bots"):
+            owner.execute(statement.encode())
+
+    assert fresh.rows(newest) == [(name,)]
+    assert fresh.rows("SELECT count(*) FROM bots.sessions WHERE user_id = %s", uuid.UUID(int=8)) == [(0,)]
 
 
 @pytest.mark.requirement("bots.P2.partitioning")

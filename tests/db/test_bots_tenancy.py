@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from tests.db.bots_world import OURS, SYSTEM_ROLE, THEIRS, acting, migrated, one
+from tests.db.bots_world import OURS, SYSTEM_ROLE, THEIRS, acting, migrated
 from tests.db.conftest import Connection, Prepare, Prepared
 from tests.db.test_transaction_pooler import pooler
 
@@ -100,27 +100,6 @@ def test_theirs_cannot_be_read_by_its_id(us: Connection, table: str) -> None:
 @pytest.mark.parametrize("table", [table for table in TABLES if table not in {"bots", "roles"}])
 def test_theirs_is_not_counted(us: Connection, table: str) -> None:
     assert us.execute(f"SELECT count(*) FROM {table}").fetchone() == (1,)
-
-
-@pytest.mark.requirement("bots.P2.row-level-security")
-def test_a_user_is_shown_while_an_active_member_and_a_stranger_is_not_by_being_invited(database: Prepared) -> None:
-    with acting(database.app_url, OURS) as us:
-        stranger = one(us, "SELECT user_id FROM find_sign_in('walrus@example.com')")
-        invited = one(
-            us,
-            "INSERT INTO organization_members (organization_id, user_id, role_id) VALUES (%s, %s, %s) RETURNING id",
-            OURS.organization, stranger, SYSTEM_ROLE,
-        )  # fmt: skip
-
-        def shown(change: str = "joined_at = joined_at") -> bool:
-            us.execute(f"UPDATE organization_members SET {change} WHERE id = %s", (invited,))
-            return one(us, "SELECT count(*) FROM users WHERE id = %s", stranger) == 1
-
-        assert not shown()
-        assert shown("status = 'active'")
-        assert not shown("status = 'suspended'")
-        assert shown("status = 'active'")
-        assert not shown("deleted_at = now()")
 
 
 def test_bots_roles_and_users_are_counted_for_us_alone(us: Connection) -> None:

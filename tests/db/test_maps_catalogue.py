@@ -65,9 +65,19 @@ INDEXES = {
     "accounts.ix_accounts_user_id": "maps.accounts USING btree (user_id)",
     "verifications.ix_verifications_identifier": "maps.verifications USING btree (identifier)",
 }
+# who reports sees no token and no hash of a password
+READABLE = {
+    "users": "SELECT",
+    "sessions": "SELECT (created_at, expires_at, id, ip_address, updated_at, user_agent, user_id)",
+    "accounts": (
+        "SELECT (access_token_expires_at, account_id, created_at, id, provider_id, refresh_token_expires_at, scope,"
+        " updated_at, user_id)"
+    ),
+    "verifications": "SELECT (created_at, expires_at, id, updated_at)",
+}
 PRIVILEGES = {
-    "maps_app": frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"}),
-    "maps_readonly": frozenset({"SELECT"}),
+    **{f"{table}.maps_app": frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"}) for table in TABLES},
+    **{f"{table}.maps_readonly": frozenset({READABLE[table]}) for table in TABLES},
 }
 
 
@@ -117,10 +127,9 @@ def test_the_index_is_the_lists_and_valid(maps: Catalogue, name: str) -> None:
     assert maps.indexes.get(name) == INDEXES[name]
 
 
-@pytest.mark.parametrize("role", PRIVILEGES)
-@pytest.mark.parametrize("table", TABLES)
-def test_the_group_has_these_privileges_on_the_table(maps: Catalogue, table: str, role: str) -> None:
-    assert maps.privileges.get(f"{table}.{role}") == PRIVILEGES[role]
+@pytest.mark.parametrize("name", PRIVILEGES)
+def test_the_group_has_these_privileges_on_the_table(maps: Catalogue, name: str) -> None:
+    assert maps.privileges.get(name) == PRIVILEGES[name]
 
 
 @pytest.mark.requirement("maps.conventions.names", "maps.conventions.plural")
@@ -155,5 +164,5 @@ def test_there_is_nothing_further(maps: Catalogue) -> None:
     assert further(maps.columns, COLUMNS) == []
     assert further(maps.constraints, CONSTRAINTS) == []
     assert further(maps.indexes, INDEXES) == []
-    assert further(maps.privileges, [f"{table}.{role}" for table in TABLES for role in PRIVILEGES]) == []
+    assert further(maps.privileges, PRIVILEGES) == []
     assert (maps.triggers, maps.functions, maps.others) == ({}, {}, frozenset())

@@ -244,7 +244,7 @@ def test_the_previous_release_goes_on_writing_after_the_second_revision(with_row
 @pytest.mark.requirement("maps.scope.rollback")
 def test_the_second_revision_can_be_undone_with_rows_and_done_again(with_rows: Prepared) -> None:
     migrations.upgrade("maps", with_rows.owner_url, report=lambda _: None)
-    migrations.downgrade("maps", with_rows.owner_url, target="-1", report=lambda _: None)
+    migrations.downgrade("maps", with_rows.owner_url, target="0001_initial_schema", report=lambda _: None)
 
     for table, expected in FIRST.items():
         assert columns(with_rows, table) == expected

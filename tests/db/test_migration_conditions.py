@@ -18,7 +18,8 @@ from db.errors import HistoryError, LoginError, MigrationError, RevisionError, T
 from db.migrations import lock, session
 from tests.db.conftest import Prepare, Prepared, add_revision
 
-FIRST, SECOND = "0001_initial_schema", "0002_better_auth"
+ALL = tuple(it.revision for it in migrations.revisions("maps"))
+FIRST, SECOND, LAST = ALL
 WORKS = 'op.execute("CREATE TABLE maps.half_done ()")'
 EVERYTHING = (
     "SELECT version_num, (SELECT count(*) FROM maps.migration_history),"
@@ -55,8 +56,8 @@ class TestTwoAtOnce:
         outputs = sorted(process.communicate(timeout=60)[0].splitlines()[-1] for process in both)
 
         assert [process.returncode for process in both] == [0, 0]
-        assert outputs == ["done", f"done {FIRST} {SECOND}"]
-        assert maps.rows("SELECT count(*) FROM maps.migration_history") == [(2,)]
+        assert outputs == ["done", f"done {' '.join(ALL)}"]
+        assert maps.rows("SELECT count(*) FROM maps.migration_history") == [(len(ALL),)]
 
     def test_the_waiter_names_who_holds_the_lock_and_goes_on_when_it_is_free(
         self, maps: Prepared, lines: list[str]
@@ -74,7 +75,7 @@ class TestTwoAtOnce:
                 assert not waiting.done()
                 pid = other.info.backend_pid
                 other.execute("SELECT pg_advisory_unlock(%s)", (lock.key("migrations of maps"),))
-                assert waiting.result(20) == (FIRST, SECOND)
+                assert waiting.result(20) == ALL
                 other.execute("SELECT pg_advisory_lock(%s)", (lock.key("migrations of maps"),))
 
         assert lines[0].startswith(f"waiting for migrations of maps, held by maps_owner_1 (pid {pid}, the other)")
@@ -99,7 +100,7 @@ class TestTwoAtOnce:
             )
         add_revision(home, WORKS)
 
-        assert migrations.upgrade("maps", migrated.owner_url, home=home, report=silent) == ("0003_further",)
+        assert migrations.upgrade("maps", migrated.owner_url, home=home, report=silent) == ("0004_further",)
 
 
 @tenacity.retry(
@@ -127,7 +128,7 @@ def test_a_table_that_others_hold_is_tried_again_until_it_is_free(
         upgrading = pool.submit(migrations.upgrade, "maps", migrated.owner_url, home=home, report=report)
         assert said.wait(20)
         reader.rollback()
-        assert upgrading.result(30) == ("0003_further",)
+        assert upgrading.result(30) == ("0004_further",)
 
     assert lines[0] == "maps: a table is locked by others, trying again (1 so far)"
 
@@ -153,8 +154,8 @@ class TestAppliedRevisionsAreNeverEdited:
         for name in (FIRST, SECOND):
             path = home / f"alembic/versions/maps/{name}.py"
             path.write_text(path.read_text() + "\n# an afterthought\n")
-        (home / "alembic/versions/maps/0003_further.py").unlink()
-        add_revision(home, WORKS, name="0003_other")
+        (home / "alembic/versions/maps/0004_further.py").unlink()
+        add_revision(home, WORKS, name="0004_other")
 
         with pytest.raises(HistoryError) as failure:
             migrations.upgrade("maps", maps.owner_url, home=home, report=silent)
@@ -162,7 +163,7 @@ class TestAppliedRevisionsAreNeverEdited:
         message = str(failure.value)
         assert f"{FIRST} was edited after it was applied" in message
         assert f"{SECOND} was edited after it was applied" in message
-        assert "0003_further is applied but has no file here (is this checkout older than the database?)" in message
+        assert "0004_further is applied but has no file here (is this checkout older than the database?)" in message
         assert "\n" not in message
         assert maps.rows(EVERYTHING) == before
 
@@ -189,7 +190,7 @@ class TestAppliedRevisionsAreNeverEdited:
 
 class TestWhatIsRefusedBeforeAnythingIsTried:
     def test_an_unknown_revision(self, maps: Prepared) -> None:
-        with pytest.raises(RevisionError, match=f'maps has no revision "0009": there are {FIRST}, {SECOND}, head and'):
+        with pytest.raises(RevisionError, match=f'maps has no revision "0009": there are {", ".join(ALL)}, head and'):
             migrations.upgrade("maps", maps.owner_url, target="0009", report=silent)
 
     def test_an_unknown_app(self, maps: Prepared) -> None:

@@ -12,7 +12,8 @@ from db.migrations.revisions import UNFILLED
 from db.migrations.runner import new
 from tests.db.conftest import Prepare, Prepared, add_revision
 
-FIRST, SECOND = "0001_initial_schema", "0002_better_auth"
+ALL = tuple(it.revision for it in migrations.revisions("maps"))
+FIRST, SECOND, LAST = ALL
 BREAKS = '''op.execute("CREATE TABLE maps.half_done ()")
     op.execute("""
         INSERT INTO maps.users (id, email, name)
@@ -52,16 +53,16 @@ def snapshot(prepared: Prepared) -> list[Any]:
 
 
 def test_upgrading_reports_each_revision_and_a_second_time_does_nothing(maps: Prepared, lines: list[str]) -> None:
-    assert [it.revision for it in migrations.plan("maps", maps.owner_url)] == [FIRST, SECOND]
+    assert [it.revision for it in migrations.plan("maps", maps.owner_url)] == [*ALL]
     assert migrations.current("maps", maps.owner_url) is None
 
-    assert migrations.upgrade("maps", maps.owner_url, report=lines.append) == (FIRST, SECOND)
+    assert migrations.upgrade("maps", maps.owner_url, report=lines.append) == ALL
 
-    assert [line.split(" (")[0] for line in lines] == [f"maps: applied {FIRST}", f"maps: applied {SECOND}"]
-    assert migrations.current("maps", maps.owner_url) == SECOND
+    assert [line.split(" (")[0] for line in lines] == [f"maps: applied {name}" for name in ALL]
+    assert migrations.current("maps", maps.owner_url) == LAST
     assert migrations.plan("maps", maps.owner_url) == ()
     assert migrations.upgrade("maps", maps.owner_url, report=lines.append) == ()
-    assert len(lines) == 2
+    assert len(lines) == len(ALL)
 
 
 def test_the_history_says_what_when_by_whom_and_how_long(migrated: Prepared) -> None:
@@ -109,9 +110,9 @@ def test_down_to_base_leaves_nothing_and_up_again_brings_it_back(prepare: Prepar
 
 def test_a_target_is_reached_from_below_and_from_above(maps: Prepared) -> None:
     assert migrations.upgrade("maps", maps.owner_url, target=FIRST, report=silent) == (FIRST,)
-    assert [it.revision for it in migrations.plan("maps", maps.owner_url)] == [SECOND]
+    assert [it.revision for it in migrations.plan("maps", maps.owner_url)] == [*ALL[1:]]
     migrations.upgrade("maps", maps.owner_url, report=silent)
-    assert migrations.downgrade("maps", maps.owner_url, target=FIRST, report=silent) == (SECOND,)
+    assert migrations.downgrade("maps", maps.owner_url, target=FIRST, report=silent) == (*reversed(ALL[1:]),)
     assert migrations.current("maps", maps.owner_url) == FIRST
 
 
@@ -126,10 +127,10 @@ class TestAFailingRevision:
             migrations.upgrade("maps", migrated.owner_url, home=home, report=silent)
 
         error = failure.value
-        assert (error.app, error.revision, error.sqlstate) == ("maps", "0003_further", "23505")
+        assert (error.app, error.revision, error.sqlstate) == ("maps", "0004_further", "23505")
         assert error.statement == "INSERT INTO maps.users (id, email, name)"
         assert str(error) == (
-            "revision 0003_further (maps) failed: SQLSTATE 23505,"
+            "revision 0004_further (maps) failed: SQLSTATE 23505,"
             ' duplicate key value violates unique constraint "uq_users_email"'
             " (Key (email)=(same@example.com) already exists.); statement: INSERT INTO maps.users (id, email, name);"
             " nothing was changed; mend it and run again"
@@ -142,15 +143,15 @@ class TestAFailingRevision:
             migrations.upgrade("maps", migrated.owner_url, home=home, report=silent)
         add_revision(home, WORKS)
 
-        assert migrations.upgrade("maps", migrated.owner_url, home=home, report=silent) == ("0003_further",)
+        assert migrations.upgrade("maps", migrated.owner_url, home=home, report=silent) == ("0004_further",)
 
     def test_revisions_before_it_stand_and_are_named(self, maps: Prepared, home: Path) -> None:
         add_revision(home, BREAKS)
 
-        with pytest.raises(MigrationError, match=rf"it changed nothing itself \(done before it: {FIRST}, {SECOND}\)"):
+        with pytest.raises(MigrationError, match=rf"it changed nothing itself \(done before it: {', '.join(ALL)}\)"):
             migrations.upgrade("maps", maps.owner_url, home=home, report=silent)
 
-        assert migrations.current("maps", maps.owner_url) == SECOND
+        assert migrations.current("maps", maps.owner_url) == LAST
 
     def test_an_error_that_is_not_the_servers_is_one_line_too(self, migrated: Prepared, home: Path) -> None:
         add_revision(home, 'raise RuntimeError("a line\\nand another")')
@@ -159,7 +160,7 @@ class TestAFailingRevision:
             migrations.upgrade("maps", migrated.owner_url, home=home, report=silent)
 
         assert str(failure.value) == (
-            "revision 0003_further (maps) failed: RuntimeError: a line and another; nothing was changed;"
+            "revision 0004_further (maps) failed: RuntimeError: a line and another; nothing was changed;"
             " mend it and run again"
         )
 
@@ -184,7 +185,7 @@ class TestAFailingRevision:
         migrations.upgrade("maps", migrated.owner_url, home=home, report=silent)
         before = snapshot(migrated)
 
-        with pytest.raises(MigrationError, match="revision 0003_further") as failure:
+        with pytest.raises(MigrationError, match="revision 0004_further") as failure:
             migrations.downgrade("maps", migrated.owner_url, target="-1", home=home, report=silent)
 
         assert failure.value.sqlstate == "42P01"
@@ -198,7 +199,7 @@ def test_an_index_can_be_built_concurrently(migrated: Prepared, home: Path) -> N
     )
     add_revision(home, body, undo='op.execute("DROP INDEX maps.ix_users_name")')
 
-    assert migrations.upgrade("maps", migrated.owner_url, home=home, report=silent) == ("0003_further",)
+    assert migrations.upgrade("maps", migrated.owner_url, home=home, report=silent) == ("0004_further",)
     assert migrated.rows("SELECT FROM pg_index WHERE indexrelid = 'maps.ix_users_name'::regclass AND indisvalid")
 
 
@@ -206,7 +207,7 @@ def test_a_schema_is_made_where_the_login_may_as_in_a_database_of_ones_own(maps:
     with closing(maps.admin()) as admin:
         admin.execute(f'DROP SCHEMA maps; GRANT CREATE ON DATABASE "{maps.access.database}" TO maps_owner')
 
-    assert migrations.upgrade("maps", maps.owner_url, report=silent) == (FIRST, SECOND)
+    assert migrations.upgrade("maps", maps.owner_url, report=silent) == ALL
 
 
 def test_a_new_revision_is_named_numbered_and_keeps_the_rules(migrated: Prepared, home: Path) -> None:
@@ -214,15 +215,15 @@ def test_a_new_revision_is_named_numbered_and_keeps_the_rules(migrated: Prepared
 
     found = migrations.revisions("maps", home=home)[-1]
     assert (path.name, found.revision, found.down_revision) == (
-        "0003_give_users_a_theme.py",
-        "0003_give_users_a_theme",
-        SECOND,
+        "0004_give_users_a_theme.py",
+        "0004_give_users_a_theme",
+        LAST,
     )
     assert "the previous release runs while and after this is applied" in path.read_text()
-    with pytest.raises(RevisionError, match=r"0003_give_users_a_theme\.py \(maps\): Purpose is still the template's"):
+    with pytest.raises(RevisionError, match=r"0004_give_users_a_theme\.py \(maps\): Purpose is still the template's"):
         migrations.upgrade("maps", migrated.owner_url, home=home, report=silent)
     path.write_text(path.read_text().replace(UNFILLED, "users choose how the site looks"))
-    assert migrations.upgrade("maps", migrated.owner_url, home=home, report=silent) == ("0003_give_users_a_theme",)
+    assert migrations.upgrade("maps", migrated.owner_url, home=home, report=silent) == ("0004_give_users_a_theme",)
 
 
 def test_a_file_that_cannot_be_loaded_is_named_with_its_line_and_nothing_is_changed(
@@ -233,10 +234,10 @@ def test_a_file_that_cannot_be_loaded_is_named_with_its_line_and_nothing_is_chan
     path.write_text(text.replace("import sqlalchemy as sa", "import a_module_nobody_has"))
 
     with pytest.raises(
-        RevisionError, match=r"0003_give_users_a_theme \(maps\) can't be loaded: line \d+: ModuleNotFound"
+        RevisionError, match=r"0004_give_users_a_theme \(maps\) can't be loaded: line \d+: ModuleNotFound"
     ):
         migrations.upgrade("maps", migrated.owner_url, home=home, report=silent)
-    assert migrations.current("maps", migrated.owner_url) == SECOND
+    assert migrations.current("maps", migrated.owner_url) == LAST
 
 
 @pytest.mark.parametrize("message", ['say """quoted""" things', "a back\\slash", "two\nlines", "na\u00efve", "", "---"])
@@ -249,7 +250,8 @@ def test_a_message_that_could_not_head_a_file_writes_none(home: Path, message: s
 
 def test_a_new_revision_can_be_filled_in_from_the_models(maps: Prepared, home: Path) -> None:
     migrations.upgrade("maps", maps.owner_url, target=FIRST, report=silent)
-    (home / f"alembic/versions/maps/{SECOND}.py").unlink()
+    for name in ALL[1:]:
+        (home / f"alembic/versions/maps/{name}.py").unlink()
 
     path = new("maps", "What is missing", url=maps.owner_url, home=home)
 

@@ -53,8 +53,10 @@ def test_the_application_may_not_change_the_schema_nor_its_history(maps: Prepare
 @pytest.mark.parametrize("login", ["app_url", "readonly_url"])
 def test_everyone_may_read_the_history(maps: Prepared, login: str) -> None:
     with psycopg.connect(getattr(maps, login)) as connection:
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0002_better_auth",)]
-        assert len(connection.execute("SELECT revision FROM migration_history").fetchall()) == 2
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [
+            ("0003_readers_see_no_tokens",)
+        ]
+        assert len(connection.execute("SELECT revision FROM migration_history").fetchall()) == 3
 
 
 @pytest.mark.parametrize(
@@ -76,6 +78,60 @@ def test_the_readonly_login_may_not_write_even_after_it_undid_its_setting(maps: 
         assert reader.execute("SELECT count(*) FROM users").fetchone() == (0,)
         with pytest.raises(DENIED):
             reader.execute(statement)
+
+
+CLOSED = {  # the revision before, and the one that closes
+    "maps": ("0002_better_auth", "0003_readers_see_no_tokens"),
+    "panamia": ("0004_ops", "0005_readers_see_no_tokens"),
+}
+TOKENS = {
+    "maps": {
+        "sessions": ("token",),
+        "accounts": ("access_token", "refresh_token", "id_token", "password"),
+        "verifications": ("identifier", "value"),
+    },
+    "panamia": {
+        "sessions": ("session_token",),
+        "accounts": ("access_token", "refresh_token", "id_token", "session_state"),
+        "verification_tokens": ("token",),
+    },
+}
+
+
+@pytest.mark.requirement("maps.auth.better-auth", "panamia.groups.auth")
+@pytest.mark.parametrize("app", TOKENS)
+def test_the_readonly_login_reads_everything_of_the_sign_in_tables_but_what_signs_in(
+    prepare: Prepare, app: str
+) -> None:
+    """After a downgrade and another bootstrap too: neither leaves more open than there was."""
+    prepared = prepare(app)
+
+    def seen(table: str) -> set[str]:
+        query = (
+            "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"
+            " AND has_column_privilege(attrelid, attnum, 'SELECT')"
+        )
+        with psycopg.connect(prepared.readonly_url) as reader:
+            return {name for (name,) in reader.execute(query, (f"{app}.{table}",))}
+
+    def hidden(tables: dict[str, set[str]]) -> dict[str, set[str]]:
+        return {table: all_of_it - seen(table) for table, all_of_it in tables.items()}
+
+    before, revision = CLOSED[app]
+    migrations.upgrade(app, prepared.owner_url, target=revision, report=lambda _: None)
+    migrations.downgrade(app, prepared.owner_url, target=before, report=lambda _: None)
+    tables = {table: seen(table) for table in TOKENS[app]}
+    assert all(set(names) <= tables[table] for table, names in TOKENS[app].items())
+    migrations.upgrade(app, prepared.owner_url, report=lambda _: None)
+    bootstrap(prepared.server.admin, [prepared.access], report=lambda _: None)
+
+    assert hidden(tables) == {table: set(names) for table, names in TOKENS[app].items()}
+    for table, names in TOKENS[app].items():
+        for query in (f"SELECT {names[0]} FROM {table}", f"SELECT * FROM {table}", f"TABLE {table}"):
+            with psycopg.connect(prepared.readonly_url) as reader, pytest.raises(DENIED):
+                reader.execute(query)
+        with psycopg.connect(prepared.readonly_url) as reader:
+            assert reader.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
 
 
 def test_the_readonly_login_may_not_write_through_an_owners_function(maps: Prepared) -> None:

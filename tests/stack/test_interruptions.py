@@ -103,5 +103,5 @@ def test_a_deployment_stopped_anywhere_is_finished_by_the_next_one_and_nothing_i
     assert [it.name for it in stack.engine.networks.list(filters=label)] == [stack.prefix]
     assert stack.plan() == []
     assert stack.admin_sql("SELECT count(*) FROM dovvybuddy.destinations ", "dovvybuddy") == "1"
-    assert stack.admin_sql("SELECT version_num FROM maps.alembic_version", "maps") == "0002_better_auth"
+    assert stack.admin_sql("SELECT version_num FROM maps.alembic_version", "maps") == "0003_readers_see_no_tokens"
     assert stack.execute("backup", "pgbackrest", "--stanza=main", "info").count("full backup") >= 1

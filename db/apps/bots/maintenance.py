@@ -1,7 +1,8 @@
 """What a schedule does once a day with the owner's login: make partitions ahead, retire and erase what is old.
 
-`python -m db.apps.bots.maintenance` does it through POSTGRES_DIRECT_URL: for a scheduler. Without it, log lines are
-refused once the months that a migration made have passed.
+A deployed stack does it by itself (MAINTENANCE in this package). `python -m db.apps.bots.maintenance` does it through
+POSTGRES_DIRECT_URL, for a scheduler of yours on any other server. Without either, log lines are refused once the months
+that a migration made have passed.
 """
 
 from __future__ import annotations

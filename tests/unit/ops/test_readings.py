@@ -11,7 +11,8 @@ from ops.readings.containers import described
 SERVER = """\
 {"version" : "16.14", "pgvector" : "0.8.5", "connections" : 7, "max_connections" : 64, "archived_ago" : 45.503753, \
 "archive_fails" : false, "waiting" : 0, "oldest_ago" : null}
-{"app" : "dovvybuddy", "revision" : "0001_initial_schema", "applied" : { "0001_initial_schema" : "ab12" }}
+{"app" : "dovvybuddy", "revision" : "0001_initial_schema", "applied" : { "0001_initial_schema" : "ab12" }, \
+"covered" : { "logs" : 1798761600.0, "others" : null }}
 {"app" : "maps", "revision" : null, "applied" : {}}
 """
 POOLER = """\
@@ -51,6 +52,9 @@ pgBackRest 2.55.1
 /dev/vda         264212084 26794104  68707160      29% /var/lib/postgresql
 /dev/vda         264212084 26794104  68707160      29% /var/lib/pgbackrest
 2228612	/var/lib/postgresql
+scheduled 1795250000
+/run/postgresql/maintenance-bots:0 1795254570
+/run/postgresql/maintenance-dovvy_buddy:3 1795254571
 """
 
 
@@ -58,6 +62,7 @@ def test_the_server_and_each_database_are_read_from_one_answer() -> None:
     read, databases = server.parse(SERVER)
     assert (read.version, read.connections, read.max_connections, read.archived_ago) == ("16.14", 7, 64, 45.503753)
     assert databases["dovvybuddy"].applied == {"0001_initial_schema": "ab12"}
+    assert databases["dovvybuddy"].covered == {"logs": 1798761600.0, "others": None}
     assert databases["maps"].revision is None
 
 
@@ -92,6 +97,11 @@ def test_backups_and_disks_are_read_from_one_answer() -> None:
     assert (full.label, full.size, full.stored) == ("20261121-094928F", 23059956, 2856240)
     assert read.repository.newest("incr") is None
     assert [(it.volume, it.used) for it in read.disks] == [("data", 2228612 * 1024), ("backups", None)]
+    assert [(it.app, it.failed, it.at) for it in read.maintenance] == [
+        ("bots", False, 1795254570.0), ("dovvy_buddy", True, 1795254571.0),
+    ]  # fmt: skip
+    assert read.scheduled == 1795250000.0
+    assert repository.parse(json.dumps([STANZA])).maintenance == ()
 
 
 def test_a_repository_without_a_stanza_is_not_sound() -> None:

@@ -10,7 +10,7 @@ from ops.locks import Lock
 from ops.readings.certificates import Certificate
 from ops.readings.containers import State
 from ops.readings.pooler import Pool, Pooler
-from ops.readings.repository import Backup, BackupContainer, Disk, Repository
+from ops.readings.repository import Backup, BackupContainer, Disk, Maintenance, Repository
 from ops.readings.server import Database, Server
 from ops.revisions import compare
 from ops.survey import Survey
@@ -148,6 +148,49 @@ def test_old_backups_are_a_problem_where_data_lasts_and_a_note_on_a_machine_that
 def test_a_backup_with_damaged_pages_is_a_problem() -> None:
     bad = replace(BACKUPS, repository=replace(BACKUPS.repository, backups=(replace(backup(), failed=True),)))
     assert "wrong checksums" in problems(replace(WELL, backups=bad))
+
+
+def maintained(**last: Maintenance) -> Survey:
+    """A stack whose bots have a daily maintenance, by a schedule that is three days old."""
+    database = Database("bots", "0002_b", {it: f"sum of {it}" for it in ("0001_a", "0002_b")})
+    done = replace(BACKUPS, maintenance=tuple(last.values()), scheduled=NOW - 3 * DAY)
+    return replace(WELL, databases=(compare(FILES, database),), backups=done)
+
+
+def test_a_maintenance_that_failed_is_a_problem_until_one_succeeds() -> None:
+    failed = maintained(bots=Maintenance("bots", failed=True, at=NOW - 3 * 3600))
+    for lasting in (True, False):
+        assert problems(failed, lasting=lasting) == (
+            "the daily maintenance of bots failed 3 h ago: `pgstack logs backup` says why; "
+            "it is tried again the next day"
+        )
+    assert problems(maintained(bots=Maintenance("bots", failed=False, at=NOW - 3 * 3600))) == ""
+
+
+def test_a_maintenance_that_does_not_run_is_a_problem_where_data_lasts_and_a_note_on_a_machine_that_sleeps() -> None:
+    never, old = maintained(), maintained(bots=Maintenance("bots", failed=False, at=NOW - 3 * DAY))
+    assert "maintenance of bots never ran" in problems(never)
+    assert "maintenance of bots last ran 3 d ago" in problems(old)
+    assert problems(old, lasting=False) == ""
+    assert "maintenance of bots last ran 3 d ago" in notes(old, lasting=False)
+    young = replace(never, backups=replace(BACKUPS, scheduled=NOW - DAY))
+    assert problems(young) == notes(young) == ""
+
+
+@pytest.mark.parametrize(
+    ("until", "said"),
+    [
+        (
+            NOW + 30 * DAY,
+            "bots.bot_logs has partitions until 2027-02-14, and refuses what is later: `pgstack logs backup`",
+        ),
+        (None, "bots.bot_logs has no partition, and refuses what is later: `pgstack logs backup`"),
+    ],
+)
+def test_a_table_without_the_next_months_partition_is_a_problem(until: float | None, said: str) -> None:
+    for lasting in (True, False):
+        assert said in problems(replace(WELL, covered={"bots.bot_logs": until}), lasting=lasting)
+    assert problems(replace(WELL, covered={"bots.bot_logs": NOW + 32 * DAY})) == ""
 
 
 @pytest.mark.parametrize(("free", "total"), [(1 * GIB, 10 * GIB), (5 * GIB, 100 * GIB)])

@@ -115,6 +115,21 @@ def found_organization(
     return organization_id
 
 
+def accept_invitation(session: DatabaseSession, *, user_id: uuid.UUID, organization_id: uuid.UUID) -> bool:
+    """Make `user_id`, who must be the one signed in, a member of the organization; False where nobody invited them.
+
+    The database refuses this to everybody else (revision 0011_consent).
+    """
+    accepted = (
+        update(OrganizationMember)
+        .where(OrganizationMember.user_id == user_id, OrganizationMember.status == MemberStatus.INVITED)
+        .values(status=MemberStatus.ACTIVE, joined_at=func.now())
+        .returning(OrganizationMember.id)
+    )
+    with tenant(session, organization_id, user_id):
+        return session.scalar(accepted) is not None
+
+
 def organizations_of(session: DatabaseSession, user_id: uuid.UUID) -> Sequence[Organization]:
     """The organizations that `user_id` belongs to or is invited to, by name; not where they are suspended."""
     with signed_in(session, user_id):
