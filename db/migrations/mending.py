@@ -1,0 +1,171 @@
+"""The way out of a difference: the statement that gives the database what the repository says, where there is one.
+
+Statements are for a person to read and run as the owner; nothing here runs them. Where what the database has is wanted,
+the way out is a revision that does the same.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from psycopg import sql
+
+from db.migrations.snapshot import MONTH, Definition
+
+_DROPPED = {
+    "table": "TABLE",
+    "view": "VIEW",
+    "materialized view": "MATERIALIZED VIEW",
+    "sequence": "SEQUENCE",
+    "enum": "TYPE",
+    "composite type": "TYPE",
+    "range": "TYPE",
+    "type": "TYPE",
+    "domain": "DOMAIN",
+    "statistics object": "STATISTICS",
+    "index": "INDEX CONCURRENTLY",
+    "function": "FUNCTION",
+    "procedure": "PROCEDURE",
+    "aggregate": "AGGREGATE",
+    "window function": "FUNCTION",
+}
+_OF_TABLE = {"trigger": "TRIGGER", "policy": "POLICY", "rule": "RULE"}
+# Properties that one clause of ALTER TABLE turns on or off.
+_CLAUSES = {
+    ("row security", "enabled"): "ENABLE ROW LEVEL SECURITY",
+    ("row security", None): "DISABLE ROW LEVEL SECURITY",
+    ("row security of the owner", "forced"): "FORCE ROW LEVEL SECURITY",
+    ("row security of the owner", None): "NO FORCE ROW LEVEL SECURITY",
+    ("persistence", None): "SET LOGGED",
+    ("persistence", "unlogged"): "SET UNLOGGED",
+    ("replica identity", None): "REPLICA IDENTITY DEFAULT",
+    ("replica identity", "full"): "REPLICA IDENTITY FULL",
+    ("replica identity", "nothing"): "REPLICA IDENTITY NOTHING",
+}
+
+
+def way_out(app: str, kind: str, name: str, detail: str, ours: Definition | None, theirs: Definition | None) -> str:
+    """What to do about one difference (see db.migrations.drift.Difference), in one line."""
+    if ours is None:
+        dropped = _drop(app, kind, name)
+        keep = f"if it is wanted, write the revision that makes it (pgstack migrate revision {app}); else"
+        return f"{keep} {f'`{dropped}`' if dropped else 'drop it'}"
+    statement = _restore(app, kind, name, ours) if theirs is None else _alter(app, kind, name, detail, ours)
+    if statement is None:
+        if kind == "extension" or (kind == "grants" and name.startswith(("future", "schema"))):
+            return "`pgstack recover` and `pulumi up` bootstrap it anew, with its grants"
+        return f"do again what its revision does (alembic/versions/{app}), or keep the change as a new revision"
+    shared = re.search(rf"\w+_{MONTH}", statement)
+    if shared:
+        stem = shared[0].removesuffix(MONTH)
+        statement = re.sub(rf"{stem}{MONTH}", lambda _: _month_of(stem, name), statement)
+    return f"`{statement}`, or keep the change as a new revision"
+
+
+def partition(app: str, parent: str, month: str) -> str:
+    """What to do about a month without a partition."""
+    year, number = month.split("_")
+    return (
+        f"`SELECT {app}.make_partitions()` makes those from this month on, {app}.make_partition('{parent}',"
+        f" '{year}-{number}-01') one; if it was detached, attach it again"
+    )
+
+
+def _drop(app: str, kind: str, name: str) -> str | None:
+    if kind in _DROPPED:
+        own = name.partition(".")[2] if kind == "index" else name
+        function, parenthesis, arguments = own.partition("(")
+        return f"DROP {_DROPPED[kind]} {_quoted(app, function)}{parenthesis}{arguments}"
+    table, _, own = name.partition(".")
+    if kind in _OF_TABLE:
+        return f"DROP {_OF_TABLE[kind]} {_quoted(own)} ON {_quoted(app, table)}"
+    if kind in {"column", "constraint"}:
+        return f"ALTER TABLE {_quoted(app, table)} DROP {kind.upper()} {_quoted(own)}"
+    if kind == "stray schema":
+        return f"DROP SCHEMA {_quoted(name)}"
+    if kind in {"stray object", "further object"}:
+        what, _, identity = name.rpartition(" ") if "(" not in name else name.partition(" ")
+        return f"DROP {what.upper()} {identity}"
+    return None
+
+
+def _restore(app: str, kind: str, name: str, ours: Definition) -> str | None:
+    table, _, own = name.partition(".")
+    if kind == "index":
+        return str(ours["definition"]).replace("INDEX ", "INDEX CONCURRENTLY ", 1)
+    if kind in {"trigger", "rule", "statistics object"}:
+        return str(ours["definition"]).rstrip(";")
+    if kind == "constraint":
+        return f"ALTER TABLE {_quoted(app, table)} ADD CONSTRAINT {_quoted(own)} {ours['definition']}"
+    if kind in {"view", "materialized view"}:
+        return f"CREATE {kind.upper()} {_quoted(app, name)} AS {' '.join(str(ours['definition']).split()).rstrip(';')}"
+    if kind == "policy":
+        to = ", ".join(_role(app, role) for role in ours["to"])
+        using, check = (f" {word} ({ours[key]})" if key in ours else "" for key, word in _POLICY.items())
+        kind_of = " AS RESTRICTIVE" if "kind" in ours else ""
+        return (
+            f"CREATE POLICY {_quoted(own)} ON {_quoted(app, table)}{kind_of} FOR {ours.get('for', 'ALL')} TO {to}"
+            f"{using}{check}"
+        )
+    if kind == "enum":
+        return f"CREATE TYPE {_quoted(app, name)} AS ENUM ({', '.join(map(_literal, ours['values']))})"
+    return None
+
+
+_POLICY = {"using": "USING", "check": "WITH CHECK"}
+
+
+def _alter(app: str, kind: str, name: str, detail: str, ours: Definition) -> str | None:
+    table, _, own = name.partition(".")
+    value = ours.get(detail)
+    if detail == "comment":
+        objects = {"column": f"COLUMN {_quoted(app, table, own)}", "table": f"TABLE {_quoted(app, name)}"}
+        return f"COMMENT ON {objects[kind]} IS {_literal(value)}" if kind in objects else None
+    if kind == "table" and (detail, value) in _CLAUSES:
+        return f"ALTER TABLE {_quoted(app, name)} {_CLAUSES[detail, value]}"
+    if kind == "table" and detail == "owner":
+        return f"ALTER TABLE {_quoted(app, name)} OWNER TO {_role(app, str(value))}"
+    if kind == "column":
+        return _alter_column(_quoted(app, table), _quoted(own), detail, value)
+    if kind == "trigger" and detail == "fires" and value is None:
+        return f"ALTER TABLE {_quoted(app, table)} ENABLE TRIGGER {_quoted(own)}"
+    if kind == "index" and detail == "state":
+        return f"REINDEX INDEX CONCURRENTLY {_quoted(app, own)}"
+    if kind == "constraint" and detail == "definition":
+        return (
+            f"ALTER TABLE {_quoted(app, table)} DROP CONSTRAINT {_quoted(own)}, ADD CONSTRAINT {_quoted(own)} {value}"
+        )
+    if kind == "index" and detail == "definition":
+        return f"DROP INDEX CONCURRENTLY {_quoted(app, own)}; {_restore(app, kind, name, ours)}"
+    return None
+
+
+def _alter_column(table: str, column: str, detail: str, value: Any) -> str | None:
+    alter = f"ALTER TABLE {table} ALTER COLUMN {column}"
+    if detail == "default":
+        return f"{alter} DROP DEFAULT" if value is None else f"{alter} SET DEFAULT {value}"
+    if detail == "nullable":
+        return f"{alter} {'DROP' if value else 'SET'} NOT NULL"
+    if detail == "type":
+        return f"{alter} TYPE {value}"
+    if detail == "statistics":
+        return f"{alter} SET STATISTICS {-1 if value is None else value}"
+    return None
+
+
+def _month_of(stem: str, name: str) -> str:
+    found = re.search(rf"{re.escape(stem)}\d{{4}}_\d\d", name)
+    return found[0] if found else f"{stem}{MONTH}"
+
+
+def _role(app: str, name: str) -> str:
+    return _quoted(f"{app}_{name}") if name in {"owner", "app", "readonly"} else name
+
+
+def _quoted(*names: str) -> str:
+    return ".".join(it if re.fullmatch("[a-z_][a-z0-9_]*", it) else sql.Identifier(it).as_string(None) for it in names)
+
+
+def _literal(value: object) -> str:
+    return sql.Literal(value).as_string(None)
