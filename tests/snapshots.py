@@ -11,6 +11,7 @@ import time
 
 from db import apps, connections, migrations
 from db.migrations import drift, snapshot
+from db.migrations.revisions import folder
 from db.migrations.snapshot import Snapshot
 from db.urls import DatabaseURL
 from tests.bench import choose_images
@@ -23,19 +24,22 @@ _GOAL = 500  # milliseconds for reading and comparing one app
 def main() -> None:
     """Write every app's, and print how long a comparison took: the median of five."""
     choose_images()
-    with start_server() as server, preparing(server) as prepare, start_server(vector=False) as bare:
-        with preparing(bare) as prepare_without:
-            for app in apps.names():
-                prepared = migrated(app, prepare)
-                made = read(prepared)
-                write(snapshot.folder(app) / "schema.json", made)
-                without = read(migrated(app, prepare_without))
-                other = snapshot.folder(app) / "schema-without-vector.json"
-                other.unlink(missing_ok=True)
-                if without.text() != made.text():
-                    write(other, without)
-                objects = sum(len(named) for named in made.objects.values())
-                print(f"{app}: {objects} objects read and compared in {measured(prepared):.0f} ms (goal: {_GOAL} ms)")
+    with (
+        start_server() as server,
+        preparing(server) as prepare,
+        start_server(vector=False) as bare,
+        preparing(bare) as prepare_without,
+    ):
+        for app in apps.names():
+            prepared = migrated(app, prepare)
+            made, without = read(prepared), read(migrated(app, prepare_without))
+            path, other = (folder(app) / name for name in (snapshot.FILE, snapshot.WITHOUT_VECTOR))
+            path.write_text(made.text())
+            other.unlink(missing_ok=True)
+            if without.text() != made.text():
+                other.write_text(without.text())
+            objects = sum(len(named) for named in made.objects.values())
+            print(f"{app}: {objects} objects read and compared in {measured(prepared):.0f} ms (goal: {_GOAL} ms)")
 
 
 def migrated(app: str, prepare: Prepare) -> Prepared:
@@ -49,10 +53,6 @@ def read(prepared: Prepared) -> Snapshot:
     """What the owner's login sees."""
     with connections.connect(DatabaseURL.parse(prepared.owner_url)) as connection:
         return snapshot.read(connection, prepared.access.app)
-
-
-def write(path: object, made: Snapshot) -> None:
-    snapshot.Path(str(path)).write_text(made.text())
 
 
 def measured(prepared: Prepared) -> float:

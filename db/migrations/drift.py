@@ -1,7 +1,7 @@
 """Where a database is not what the repository says: each difference by name, in plain words, with a way out.
 
-    for difference in compare(snapshot.load(app), snapshot.read(connection, app)):
-        print(difference)
+for difference in compare(snapshot.load(app), snapshot.read(connection, app)):
+    print(difference)
 """
 
 from __future__ import annotations
@@ -232,6 +232,4 @@ def _months(wanted: Objects, expected: Snapshot, found: Snapshot) -> Iterator[Di
             if month not in there:
                 sentence = f"has no partition for {month.replace('_', '-')}: its rows are refused, or no longer found"
                 way_out = mending.partition(found.app, parent, month)
-                yield Difference(
-                    found.app, "table", parent, "partitions", f"{parent}_{month}", None, sentence, way_out
-                )
+                yield Difference(found.app, "table", parent, "partitions", f"{parent}_{month}", None, sentence, way_out)

@@ -56,10 +56,8 @@ def way_out(app: str, kind: str, name: str, detail: str, ours: Definition | None
         if kind == "extension" or (kind == "grants" and name.startswith(("future", "schema"))):
             return "`pgstack recover` and `pulumi up` bootstrap it anew, with its grants"
         return f"do again what its revision does (alembic/versions/{app}), or keep the change as a new revision"
-    shared = re.search(rf"\w+_{MONTH}", statement)
-    if shared:
-        stem = shared[0].removesuffix(MONTH)
-        statement = re.sub(rf"{stem}{MONTH}", lambda _: _month_of(stem, name), statement)
+    # the snapshot names no month, the object's name does
+    statement = re.sub(rf"(\w+_){MONTH}", lambda found: _month_of(found[1], name), statement)
     return f"`{statement}`, or keep the change as a new revision"
 
 
@@ -67,8 +65,8 @@ def partition(app: str, parent: str, month: str) -> str:
     """What to do about a month without a partition."""
     year, number = month.split("_")
     return (
-        f"`SELECT {app}.make_partitions()` makes those from this month on, {app}.make_partition('{parent}',"
-        f" '{year}-{number}-01') one; if it was detached, attach it again"
+        f"`{app}.make_partitions()` makes those from this month on, `{app}.make_partition('{parent}',"
+        f" '{year}-{number}-01')` one; if it was detached, attach it again"
     )
 
 
@@ -92,25 +90,28 @@ def _drop(app: str, kind: str, name: str) -> str | None:
 
 def _restore(app: str, kind: str, name: str, ours: Definition) -> str | None:
     table, _, own = name.partition(".")
-    if kind == "index":
-        return str(ours["definition"]).replace("INDEX ", "INDEX CONCURRENTLY ", 1)
-    if kind in {"trigger", "rule", "statistics object"}:
-        return str(ours["definition"]).rstrip(";")
-    if kind == "constraint":
-        return f"ALTER TABLE {_quoted(app, table)} ADD CONSTRAINT {_quoted(own)} {ours['definition']}"
-    if kind in {"view", "materialized view"}:
-        return f"CREATE {kind.upper()} {_quoted(app, name)} AS {' '.join(str(ours['definition']).split()).rstrip(';')}"
-    if kind == "policy":
-        to = ", ".join(_role(app, role) for role in ours["to"])
-        using, check = (f" {word} ({ours[key]})" if key in ours else "" for key, word in _POLICY.items())
-        kind_of = " AS RESTRICTIVE" if "kind" in ours else ""
-        return (
-            f"CREATE POLICY {_quoted(own)} ON {_quoted(app, table)}{kind_of} FOR {ours.get('for', 'ALL')} TO {to}"
-            f"{using}{check}"
-        )
-    if kind == "enum":
-        return f"CREATE TYPE {_quoted(app, name)} AS ENUM ({', '.join(map(_literal, ours['values']))})"
-    return None
+    statement: str | None = None
+    match kind:
+        case "index":
+            statement = str(ours["definition"]).replace("INDEX ", "INDEX CONCURRENTLY ", 1)
+        case "trigger" | "rule" | "statistics object":
+            statement = str(ours["definition"]).rstrip(";")
+        case "constraint":
+            statement = f"ALTER TABLE {_quoted(app, table)} ADD CONSTRAINT {_quoted(own)} {ours['definition']}"
+        case "view" | "materialized view":
+            query = " ".join(str(ours["definition"]).split()).rstrip(";")
+            statement = f"CREATE {kind.upper()} {_quoted(app, name)} AS {query}"
+        case "policy":
+            to = ", ".join(_role(app, role) for role in ours["to"])
+            using, check = (f" {word} ({ours[key]})" if key in ours else "" for key, word in _POLICY.items())
+            statement = (
+                f"CREATE POLICY {_quoted(own)} ON {_quoted(app, table)}{' AS RESTRICTIVE' if 'kind' in ours else ''}"
+                f" FOR {ours.get('for', 'ALL')} TO {to}{using}{check}"
+            )
+        case "enum":
+            values = ", ".join(map(_literal, ours["values"]))
+            statement = f"CREATE TYPE {_quoted(app, name)} AS ENUM ({values})"
+    return statement
 
 
 _POLICY = {"using": "USING", "check": "WITH CHECK"}
@@ -119,39 +120,38 @@ _POLICY = {"using": "USING", "check": "WITH CHECK"}
 def _alter(app: str, kind: str, name: str, detail: str, ours: Definition) -> str | None:
     table, _, own = name.partition(".")
     value = ours.get(detail)
-    if detail == "comment":
-        objects = {"column": f"COLUMN {_quoted(app, table, own)}", "table": f"TABLE {_quoted(app, name)}"}
-        return f"COMMENT ON {objects[kind]} IS {_literal(value)}" if kind in objects else None
-    if kind == "table" and (detail, value) in _CLAUSES:
-        return f"ALTER TABLE {_quoted(app, name)} {_CLAUSES[detail, value]}"
-    if kind == "table" and detail == "owner":
-        return f"ALTER TABLE {_quoted(app, name)} OWNER TO {_role(app, str(value))}"
-    if kind == "column":
-        return _alter_column(_quoted(app, table), _quoted(own), detail, value)
-    if kind == "trigger" and detail == "fires" and value is None:
-        return f"ALTER TABLE {_quoted(app, table)} ENABLE TRIGGER {_quoted(own)}"
-    if kind == "index" and detail == "state":
-        return f"REINDEX INDEX CONCURRENTLY {_quoted(app, own)}"
-    if kind == "constraint" and detail == "definition":
-        return (
-            f"ALTER TABLE {_quoted(app, table)} DROP CONSTRAINT {_quoted(own)}, ADD CONSTRAINT {_quoted(own)} {value}"
-        )
-    if kind == "index" and detail == "definition":
-        return f"DROP INDEX CONCURRENTLY {_quoted(app, own)}; {_restore(app, kind, name, ours)}"
-    return None
+    statement: str | None = None
+    match kind, detail:
+        case "table", "comment":
+            statement = f"COMMENT ON TABLE {_quoted(app, name)} IS {_literal(value)}"
+        case "table", "owner":
+            statement = f"ALTER TABLE {_quoted(app, name)} OWNER TO {_role(app, str(value))}"
+        case "table", _ if (detail, value) in _CLAUSES:
+            statement = f"ALTER TABLE {_quoted(app, name)} {_CLAUSES[detail, value]}"
+        case "column", _:
+            statement = _alter_column(_quoted(app, table), _quoted(own), detail, value)
+        case "trigger", "fires" if value is None:
+            statement = f"ALTER TABLE {_quoted(app, table)} ENABLE TRIGGER {_quoted(own)}"
+        case "index", "state":
+            statement = f"REINDEX INDEX CONCURRENTLY {_quoted(app, own)}"
+        case "index", "definition":
+            statement = f"DROP INDEX CONCURRENTLY {_quoted(app, own)}; {_restore(app, kind, name, ours)}"
+        case "constraint", "definition":
+            constraint = f"CONSTRAINT {_quoted(own)}"
+            statement = f"ALTER TABLE {_quoted(app, table)} DROP {constraint}, ADD {constraint} {value}"
+    return statement
 
 
 def _alter_column(table: str, column: str, detail: str, value: Any) -> str | None:
-    alter = f"ALTER TABLE {table} ALTER COLUMN {column}"
-    if detail == "default":
-        return f"{alter} DROP DEFAULT" if value is None else f"{alter} SET DEFAULT {value}"
-    if detail == "nullable":
-        return f"{alter} {'DROP' if value else 'SET'} NOT NULL"
-    if detail == "type":
-        return f"{alter} TYPE {value}"
-    if detail == "statistics":
-        return f"{alter} SET STATISTICS {-1 if value is None else value}"
-    return None
+    clauses = {
+        "default": "DROP DEFAULT" if value is None else f"SET DEFAULT {value}",
+        "nullable": f"{'DROP' if value else 'SET'} NOT NULL",
+        "type": f"TYPE {value}",
+        "statistics": f"SET STATISTICS {-1 if value is None else value}",
+    }
+    if detail == "comment":
+        return f"COMMENT ON COLUMN {table}.{column} IS {_literal(value)}"
+    return f"ALTER TABLE {table} ALTER COLUMN {column} {clauses[detail]}" if detail in clauses else None
 
 
 def _month_of(stem: str, name: str) -> str:

@@ -30,6 +30,8 @@ Objects = dict[str, dict[str, Definition]]
 Rows = list[tuple[str, str, dict[str, Any]]]
 
 COMMAND = "make snapshots"
+FILE = "schema.json"
+WITHOUT_VECTOR = "schema-without-vector.json"
 MONTH = "YYYY_MM"  # stands for the month in the names of partitions, which are alike
 _QUERIES = Path(__file__).parent / "catalogue"
 # Schemas that Neon and Supabase bring along; no app's business.
@@ -111,9 +113,10 @@ def read(connection: psycopg.Connection[Any], app: str) -> Snapshot:
         rows: Rows = cursor.fetchall()
         revision = history.current(connection, app)
     roles = {owner: "owner", **{name: name.removeprefix(f"{app}_") for name in others}}
+    guests = _guests(app)
     objects: Objects = {}
     for kind, name, definition in rows:
-        known = _without_target(app, roles, kind, name, definition)
+        known = _without_target(roles, guests, kind, name, definition)
         if known is not None:
             objects.setdefault(kind, {})[known[0]] = known[1]
     months = _alike(objects)
@@ -122,8 +125,8 @@ def read(connection: psycopg.Connection[Any], app: str) -> Snapshot:
 
 def file(app: str, *, vectors: bool = True, home: Path = HOME) -> Path:
     """Where the snapshot of `app` is; of two, the second is for servers without pgvector."""
-    without = folder(app, home) / "schema-without-vector.json"
-    return folder(app, home) / "schema.json" if vectors or not without.exists() else without
+    without = folder(app, home) / WITHOUT_VECTOR
+    return folder(app, home) / FILE if vectors or not without.exists() else without
 
 
 def load(app: str, *, vectors: bool = True, home: Path = HOME) -> Snapshot:
@@ -151,7 +154,11 @@ def _line(definition: Definition) -> str:
 
 
 def _without_target(
-    app: str, roles: Mapping[str, str], kind: str, name: str, definition: dict[str, Any]
+    roles: Mapping[str, str],
+    guests: Mapping[tuple[str, str], list[str]],
+    kind: str,
+    name: str,
+    definition: dict[str, Any],
 ) -> tuple[str, Definition] | None:
     """Name and definition without what differs by target; None for what is all a guest's."""
     kept = {key: value for key, value in definition.items() if value is not None}
@@ -163,28 +170,24 @@ def _without_target(
     if kind == "grants":
         future, of, role = name.rpartition(" of ")
         name = f"{future}{of}{roles.get(role, role)}" if future.startswith("future ") else name
-        guests = _guests(app, name)
-        kept = {
-            roles.get(role, role): privileges for role, privileges in kept.items() if guests.get(role) != privileges
-        }
+        kept = {roles.get(role, role): its for role, its in kept.items() if guests.get((name, role)) != its}
         if not kept:
             return None
     return name, kept
 
 
-def _guests(app: str, name: str) -> Mapping[str, list[str]]:
-    """What the bootstrap gives the guests of `app` on one of its objects, by role."""
+def _guests(app: str) -> Mapping[tuple[str, str], list[str]]:
+    """What the bootstrap gives the guests of `app` on its objects: privileges by object and role."""
     try:
         guests = [guest for guest in apps.names() if guest != app and apps.host(guest) == app]
-        columns = {f"column {table}.{column}" for table, its in apps.shared(app).items() for column in its}
+        columns = [f"column {table}.{column}" for table, its in apps.shared(app).items() for column in its]
     except UnknownAppError:  # a schema without models here
         return {}
-    given: dict[str, list[str]] = {}
+    given: dict[tuple[str, str], list[str]] = {}
     for guest in guests:
-        if name == f"schema {app}":
-            given |= {f"{guest}_owner": ["USAGE"], f"{guest}_app": ["USAGE"]}
-        elif name in columns:
-            given |= {f"{guest}_owner": ["REFERENCES"], f"{guest}_app": ["SELECT"]}
+        for group, on_columns in ((f"{guest}_owner", ["REFERENCES"]), (f"{guest}_app", ["SELECT"])):
+            given[f"schema {app}", group] = ["USAGE"]
+            given |= {(column, group): on_columns for column in columns}
     return given
 
 
