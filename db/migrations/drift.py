@@ -169,7 +169,7 @@ def _shown(kind: str, detail: str, value: Any) -> str:
         return _PRESENT.get(detail, "yes")
     if isinstance(value, list):
         return _list(value)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return " ".join(value.split()) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
 def _list(values: list[str]) -> str:

@@ -34,12 +34,12 @@ _OF_TABLE = {"trigger": "TRIGGER", "policy": "POLICY", "rule": "RULE"}
 # Properties that one clause of ALTER TABLE turns on or off.
 _CLAUSES = {
     ("row security", "enabled"): "ENABLE ROW LEVEL SECURITY",
-    ("row security", None): "DISABLE ROW LEVEL SECURITY",
+    ("row security", "None"): "DISABLE ROW LEVEL SECURITY",
     ("row security of the owner", "forced"): "FORCE ROW LEVEL SECURITY",
-    ("row security of the owner", None): "NO FORCE ROW LEVEL SECURITY",
-    ("persistence", None): "SET LOGGED",
+    ("row security of the owner", "None"): "NO FORCE ROW LEVEL SECURITY",
+    ("persistence", "None"): "SET LOGGED",
     ("persistence", "unlogged"): "SET UNLOGGED",
-    ("replica identity", None): "REPLICA IDENTITY DEFAULT",
+    ("replica identity", "None"): "REPLICA IDENTITY DEFAULT",
     ("replica identity", "full"): "REPLICA IDENTITY FULL",
     ("replica identity", "nothing"): "REPLICA IDENTITY NOTHING",
 }
@@ -56,6 +56,7 @@ def way_out(app: str, kind: str, name: str, detail: str, ours: Definition | None
         if kind == "extension" or (kind == "grants" and name.startswith(("future", "schema"))):
             return "`pgstack recover` and `pulumi up` bootstrap it anew, with its grants"
         return f"do again what its revision does (alembic/versions/{app}), or keep the change as a new revision"
+    statement = " ".join(statement.split())
     # the snapshot names no month, the object's name does
     statement = re.sub(rf"(\w+_){MONTH}", lambda found: _month_of(found[1], name), statement)
     return f"`{statement}`, or keep the change as a new revision"
@@ -126,8 +127,8 @@ def _alter(app: str, kind: str, name: str, detail: str, ours: Definition) -> str
             statement = f"COMMENT ON TABLE {_quoted(app, name)} IS {_literal(value)}"
         case "table", "owner":
             statement = f"ALTER TABLE {_quoted(app, name)} OWNER TO {_role(app, str(value))}"
-        case "table", _ if (detail, value) in _CLAUSES:
-            statement = f"ALTER TABLE {_quoted(app, name)} {_CLAUSES[detail, value]}"
+        case "table", _ if (detail, str(value)) in _CLAUSES:
+            statement = f"ALTER TABLE {_quoted(app, name)} {_CLAUSES[detail, str(value)]}"
         case "column", _:
             statement = _alter_column(_quoted(app, table), _quoted(own), detail, value)
         case "trigger", "fires" if value is None:
