@@ -14,7 +14,7 @@ from typing import Any
 from db.migrations import mending
 from db.migrations.snapshot import MONTH, Definition, Objects, Snapshot
 
-# What it means that a property is not there, and what follows from one that is; by kind and property, or property.
+# How a property is shown that is not there, what it is called, and what follows from a difference.
 _ABSENT = {
     "state": "valid",
     "fires": "whenever it should",
@@ -44,7 +44,25 @@ _ABSENT = {
     "minimum": 1,
     "cache": 1,
 }
-_PRESENT = {"nullable": "NULL is allowed"}
+_PRESENT = {"nullable": "NULL"}
+_CALLED = {
+    "nullable": "nullability",
+    "not null": "NOT NULL",
+    "generated": "generating expression",
+    "kept": "way of keeping the generated value",
+    "fires": "firing",
+    "enforced": "enforcement",
+    "using": "condition on rows that are there (USING)",
+    "check": "condition on rows that are written (WITH CHECK)",
+    "to": "roles",
+    "for": "command",
+    "runs with the rights of": "rights",
+    "null arguments": "answer to NULL",
+    "part of": "parent",
+    "of": "base type",
+    "row security": "row-level security",
+    "row security of the owner": "row-level security for the owner",
+}
 _MEANING = {
     ("index", "state"): "a build of it failed or was stopped: no query uses it, and a unique one may not hold",
     ("table", "row security"): "policies do nothing while it is disabled",
@@ -131,7 +149,7 @@ def _sentence(kind: str, detail: str, ours: Any, theirs: Any) -> str:
     if detail == "state" and ours is None:
         lead = f"is {theirs} in the database"
     else:
-        lead = f"differs in its {detail}" if detail != "definition" else "is defined otherwise"
+        lead = f"differs in its {_CALLED.get(detail, detail)}" if detail != "definition" else "is defined otherwise"
     meaning = _MEANING.get((kind, detail))
     said, has = (_shown(kind, detail, it) for it in (ours, theirs))
     return f"{lead}: the repository says {said}, the database has {has}{f' ({meaning})' if meaning else ''}"

@@ -67,7 +67,7 @@ MISSED = {
     ),
     "generated expression": Injected(
         "ALTER TABLE bots.t DROP b; ALTER TABLE bots.t ADD b integer GENERATED ALWAYS AS (a + 2) STORED",
-        ("bots: column t.b differs in its generated: the repository says (a + 1), the database has (a + 2)",),
+        ("bots: column t.b differs in its generating expression: the repository says (a + 1)",),
         before="CREATE TABLE bots.t (a integer, b integer GENERATED ALWAYS AS (a + 1) STORED)",
     ),
     "foreign key NOT VALID": Injected(
@@ -82,10 +82,11 @@ MISSED = {
     ),
     "row-level security disabled": Injected(
         "ALTER TABLE bots.bots DISABLE ROW LEVEL SECURITY",
-        ("bots: table bots differs in its row security: the repository says enabled, the database has disabled",),
+        ("bots: table bots differs in its row-level security: the repository says enabled, the database has disabled",),
     ),
     "policy": Injected(
-        "ALTER POLICY tenant ON bots.bots USING (true)", ("bots: policy bots.tenant differs in its using",)
+        "ALTER POLICY tenant ON bots.bots USING (true)",
+        ("bots: policy bots.tenant differs in its condition on rows that are there (USING)",),
     ),
     "trigger dropped": Injected("DROP TRIGGER stamp ON bots.bots", ("bots: trigger bots.stamp is missing",)),
     "function": Injected(
@@ -194,7 +195,7 @@ SEEN = {
     ),
     "NOT NULL dropped": Injected(
         "ALTER TABLE bots.bots ALTER name DROP NOT NULL",
-        ("bots: column bots.name differs in its nullable: the repository says NOT NULL, the database has NULL is al",),
+        ("bots: column bots.name differs in its nullability: the repository says NOT NULL, the database has NULL",),
     ),
     "extra table": Injected(
         "CREATE TABLE bots.bots_backup (id uuid PRIMARY KEY)", ("bots: table bots_backup should not be there",)
@@ -210,23 +211,23 @@ SEEN = {
 FURTHER = {
     "trigger disabled": Injected(
         "ALTER TABLE bots.bots DISABLE TRIGGER stamp",
-        ("bots: trigger bots.stamp differs in its fires: the repository says whenever it should, the database has",),
+        ("bots: trigger bots.stamp differs in its firing: the repository says whenever it should, the database has",),
     ),
     "foreign keys disabled by a superuser": Injected(
         "ALTER TABLE bots.sessions DISABLE TRIGGER ALL",
         (
-            "bots: constraint sessions.fk_sessions_organization_id differs in its enforced",
-            "bots: constraint sessions.fk_sessions_user_id differs in its enforced",
-            "bots: trigger sessions.stamp differs in its fires",
+            "bots: constraint sessions.fk_sessions_organization_id differs in its enforcement",
+            "bots: constraint sessions.fk_sessions_user_id differs in its enforcement",
+            "bots: trigger sessions.stamp differs in its firing",
         ),
     ),
     "row-level security not forced": Injected(
         "ALTER TABLE bots.bots NO FORCE ROW LEVEL SECURITY",
-        ("bots: table bots differs in its row security of the owner: the repository says forced",),
+        ("bots: table bots differs in its row-level security for the owner: the repository says forced",),
     ),
     "function with the owner's rights": Injected(
         "ALTER FUNCTION bots.is_cron(text) SECURITY DEFINER",
-        ("bots: function is_cron(schedule text) differs in its runs with the rights of: the repository says its call",),
+        ("bots: function is_cron(schedule text) differs in its rights: the repository says its caller",),
     ),
     "enum values in another order": Injected(
         "UPDATE pg_enum SET enumsortorder = -enumsortorder WHERE enumtypid = 'bots.log_level'::regtype",
