@@ -5,7 +5,7 @@ PYTHON ?= python3
 prepare = setup="$$($(PYTHON) -m tools shell)" && eval "$$setup"
 
 .DEFAULT_GOAL := help
-.PHONY: help tools python up down test check figures bench docs lock revision
+.PHONY: help tools python up down test check figures bench docs snapshots lock revision
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ bench: tools ## what db/ costs beside raw psycopg, directly and through the pool
 
 docs: python ## write what is generated: docs/schemas, docs/drizzle, docs/requirements.md
 	@.venv/bin/python -m db.diagrams && .venv/bin/python -m db.drizzle && .venv/bin/python -m tests.requirements
+
+snapshots: tools ## write alembic/versions/<app>/schema.json, what drift is judged by; after a `make up`
+	@.venv/bin/python -m tests.snapshots
 
 lock: python ## pin requirements.in again, with every hash, into requirements.txt
 	@test -x .venv/lock/bin/uv || { .venv/bin/python -m venv .venv/lock && .venv/lock/bin/pip install --quiet uv; }

@@ -45,6 +45,10 @@ class HistoryError(DbError):
     """The database's record of applied revisions disagrees with the files of this checkout."""
 
 
+class SnapshotError(DbError):
+    """The repository's snapshot of a schema that is missing, or is no snapshot."""
+
+
 class PoolerError(DbError):
     """A transaction pooler where a direct connection is needed."""
 

@@ -7,11 +7,12 @@ import io
 import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops import PROJECT
+from ops import PROJECT, drift
 from ops.errors import FAILED, OpsError, PulumiError, UnknownError
 from ops.prompts import confirm
 from ops.pulumi import REPO, Pulumi
@@ -117,29 +118,41 @@ def down(
 
 
 @migrate.command()
-def check(app: App = None, stack: StackOption = None, as_json: Json = False) -> None:
-    """Compare what the databases record with the files: 0 if they agree, 1 if anything differs or is pending.
+def check(
+    app: App = None,
+    stack: StackOption = None,
+    url: Annotated[
+        str | None,
+        typer.Option("--url", metavar="URL", help="Look at this database instead of a stack's; APP says whose it is."),
+    ] = None,
+    ca: Annotated[
+        Path | None, typer.Option("--ca", metavar="FILE", help="The CA of --url's server; else PGSSLROOTCERT's.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare live databases with the repository, history and schema: 0 if they agree, 1 if anything differs.
 
-    Example: pgstack migrate check && echo deployed
+    Examples:
+
+    pgstack migrate check && echo deployed
+
+    pgstack migrate check maps --url "$POSTGRES_DIRECT_URL"
     """
-    found = Stack.read(stack)
-    from db import migrations  # noqa: PLC0415 - after what fails fast
-    from db.errors import HistoryError  # noqa: PLC0415
-
-    findings: dict[str, list[str]] = {}
-    for name in [found.app(app)] if app else found.apps:
-        try:
-            pending = migrations.plan(name, found.url(name, "direct"), ca_file=found.ca_file())
-            findings[name] = [f"{it.revision} is pending" for it in pending]
-        except HistoryError as error:
-            findings[name] = [str(error)]
-    if as_json:
-        print(json.dumps(findings, indent=2))
+    if url is not None:
+        if app is None:
+            raise typer.BadParameter("name the app whose database it is: pgstack migrate check APP --url ...")
+        found = [drift.check(app, url, ca_file=ca)]
+    elif ca is not None:
+        raise typer.BadParameter("--ca is for --url: a stack knows its own")
     else:
-        for name, lines in findings.items():
-            for line in lines or ["database and files agree"]:
-                print(f"{name}: {line}")
-    if any(findings.values()):
+        deployed = Stack.read(stack)
+        names = [deployed.app(app)] if app else deployed.apps
+        found = [drift.check(it, deployed.url(it, "direct"), ca_file=deployed.ca_file()) for it in names]
+    if as_json:
+        print(json.dumps({it.app: it.described() for it in found}, indent=2))
+    else:
+        print("\n".join(line for it in found for line in it.lines()))
+    if not all(it.agrees for it in found):
         raise typer.Exit(FAILED)
 
 

@@ -1,0 +1,37 @@
+SELECT 'grants', o.name, jsonb_object_agg(o.grantee, o.privileges)
+FROM (
+    -- whoever owns it now is called the owner: that it is somebody else is told of the object itself
+    SELECT o.name, CASE g.grantee WHEN 0 THEN 'PUBLIC' WHEN o.owner THEN %(owner)s
+            ELSE pg_get_userbyid(g.grantee)::text END AS grantee,
+        jsonb_agg(DISTINCT g.privilege_type || CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+            AS privileges
+    FROM (
+        SELECT 'schema ' || nspname AS name, nspowner AS owner,
+            coalesce(nspacl, acldefault('n', nspowner)) AS acl FROM schema
+        UNION ALL
+        SELECT CASE relkind WHEN 'v' THEN 'view ' WHEN 'm' THEN 'materialized view ' WHEN 'S' THEN 'sequence '
+                ELSE 'table ' END || relname, relowner,
+            coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner))
+        FROM relation WHERE relkind IN ('r', 'p', 'f', 'v', 'm', 'S')
+        UNION ALL
+        SELECT 'column ' || c.relname || '.' || a.attname, c.relowner, a.attacl
+        FROM relation c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attacl IS NOT NULL AND NOT a.attisdropped
+        UNION ALL
+        SELECT CASE prokind WHEN 'p' THEN 'procedure ' WHEN 'a' THEN 'aggregate ' WHEN 'w' THEN 'window function '
+                ELSE 'function ' END || signature, proowner,
+            coalesce(proacl, acldefault('f', proowner)) FROM routine
+        UNION ALL
+        SELECT 'type ' || typname, typowner, coalesce(typacl, acldefault('T', typowner)) FROM type
+        UNION ALL
+        -- what is created later; without a schema, the whole of it; in one, what is added to that
+        SELECT CASE d.defaclobjtype WHEN 'r' THEN 'future tables' WHEN 'S' THEN 'future sequences'
+                WHEN 'f' THEN 'future functions' WHEN 'T' THEN 'future types' ELSE 'future ' || d.defaclobjtype::text END
+            || CASE d.defaclnamespace WHEN 0 THEN ' anywhere' ELSE '' END || ' of ' || pg_get_userbyid(d.defaclrole),
+            d.defaclrole, d.defaclacl
+        FROM pg_default_acl d LEFT JOIN schema s ON s.oid = d.defaclnamespace
+        WHERE s.oid IS NOT NULL OR (d.defaclnamespace = 0 AND pg_get_userbyid(d.defaclrole) = %(owner)s)
+    ) o, aclexplode(o.acl) g
+    WHERE g.privilege_type <> 'MAINTAIN' -- 17 and later: VACUUM, ANALYZE and the like, which owners do
+    GROUP BY 1, 2
+) o
+GROUP BY o.name

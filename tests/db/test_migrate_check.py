@@ -1,0 +1,97 @@
+"""`pgstack migrate check APP --url URL`: a live database that is in no stack, against the repository."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+from db import migrations
+from tests.db.conftest import Prepare, Prepared
+from tests.deployment import CHECKOUT
+
+
+def check(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ops.main", "migrate", "check", *arguments]
+    return subprocess.run(command, cwd=CHECKOUT, text=True, capture_output=True, check=False)
+
+
+@pytest.fixture
+def maps(prepare: Prepare) -> Prepared:
+    prepared = prepare("maps")
+    migrations.upgrade("maps", prepared.owner_url, report=lambda _: None)
+    return prepared
+
+
+def alter(prepared: Prepared, statement: str) -> None:
+    with closing(prepared.admin()) as connection:
+        connection.execute(statement)
+
+
+def test_a_database_that_is_what_the_repository_says_is_0(maps: Prepared) -> None:
+    done = check("maps", "--url", maps.owner_url)
+
+    assert (done.stdout, done.stderr, done.returncode) == ("maps: database and files agree\n", "", 0)
+
+
+def test_drift_is_told_by_name_and_is_1(maps: Prepared) -> None:
+    alter(maps, "DROP INDEX maps.ix_sessions_user_id; ALTER TABLE maps.users ALTER name DROP NOT NULL")
+
+    done = check("maps", "--url", maps.owner_url)
+    scripted = check("maps", "--url", maps.owner_url, "--json")
+
+    assert (done.returncode, scripted.returncode) == (1, 1)
+    assert done.stdout.splitlines() == [
+        "maps: column users.name differs in its nullability: the repository says NOT NULL, the database has NULL. Way"
+        " out: `ALTER TABLE maps.users ALTER COLUMN name SET NOT NULL`, or keep the change as a new revision",
+        "maps: index sessions.ix_sessions_user_id is missing: the repository has it, the database does not. Way out:"
+        " `CREATE INDEX CONCURRENTLY ix_sessions_user_id ON maps.sessions USING btree (user_id)`, or keep the change as"
+        " a new revision",
+    ]
+    told = json.loads(scripted.stdout)["maps"]
+    assert not told["agrees"]
+    assert [(it["kind"], it["name"], it["detail"]) for it in told["drift"]] == [
+        ("column", "users.name", "nullable"),
+        ("index", "sessions.ix_sessions_user_id", ""),
+    ]
+    assert [it["text"] for it in told["drift"]] == done.stdout.splitlines()
+
+
+def test_a_database_at_an_older_revision_is_not_judged_by_the_newest_ones_snapshot(maps: Prepared) -> None:
+    migrations.downgrade("maps", maps.owner_url, target="-1", report=lambda _: None)
+
+    done = check("maps", "--url", maps.owner_url)
+
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        "maps: 0002_better_auth is pending",
+        "maps: drift can't be judged until `pgstack migrate up`: the repository describes the newest revision's schema",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--url", "postgresql://me:secret@127.0.0.1:1/maps"], "name the app whose database it is"),
+        (["maps", "--url", "mysql://me:secret@127.0.0.1/maps"], 'has the scheme "mysql"'),
+        (["maps", "--ca", "ca.crt"], "--ca is for --url"),
+        (["mops", "--url", "postgresql://me:secret@127.0.0.1:1/maps"], 'unknown app "mops"'),
+    ],
+)
+def test_what_cannot_be_looked_at_is_one_line_without_the_password(arguments: list[str], said: str) -> None:
+    done = check(*arguments)
+
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert "secret" not in done.stdout + done.stderr
+
+
+def test_a_wrong_password_is_told_and_not_shown(maps: Prepared) -> None:
+    done = check("maps", "--url", maps.owner_url.replace("owner%20of%20a%20test", "mistyped"))
+
+    assert done.returncode == 1
+    assert 'the password of "maps_owner_1" is wrong' in done.stderr
+    assert "mistyped" not in done.stdout + done.stderr
