@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -14,13 +17,16 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase
 
-from db import engine
+from db import connections, engine
 from db.bulk import assigned
 from db.errors import BulkError, SeedError
+from db.migrations import lock
 from db.seeds import generated
 from db.seeds.generated import Generated
 from db.urls import DatabaseURL
 
+_LANES = 2  # connections: an application's owner has four, see infra/selfhosted/budget.py
+_NAME = "pgstack seeds"
 _NAMESPACE = uuid.UUID("6e0e4d6c-56b1-5d4e-9a53-3f2c0b1a7d90")  # random once; changing it would seed everything twice
 
 
@@ -29,30 +35,48 @@ def key(*parts: str) -> uuid.UUID:
     return uuid.uuid5(_NAMESPACE, "/".join(parts))
 
 
+def key_sql(number: str, *parts: str) -> str:
+    """SQL for `key(*parts, N)`, N being what the SQL `number` gives."""
+    path = "/".join(parts)
+    return f"uuid_generate_v5('{_NAMESPACE}', '{path}/' || {number})"
+
+
 def write(app: str, url: str, sets: Sequence[str], *, ca_file: str | Path | None, report: Callable[[str], None]) -> int:
     """Write the sets: their rows in one transaction, then what is generated. See db.seeds.seed."""
-    source = engine.unpooled(DatabaseURL.parse(url), ca_file=ca_file, name="pgstack seeds")
+    target = DatabaseURL.parse(url)
     modules = {name: importlib.import_module(f"db.apps.{app}.seeds.{name}") for name in sets}
     total = 0
     try:
-        with source.begin() as connection:
+        with ExitStack() as held:
+            opened = [
+                held.enter_context(connections.connect(target, ca_file=ca_file, name=_NAME)) for _ in range(_LANES)
+            ]
+            # a second run beside this one waits, and then finds every row there
+            held.enter_context(lock.held(opened[0], f"the seeds of {app}", report))
+            with engine.unpooled(target, ca_file=ca_file, name=_NAME).begin() as connection:
+                for name, module in modules.items():
+                    for statement in getattr(module, "PREPARE", ()):  # partitions, for instance
+                        connection.execute(sqlalchemy.text(statement))
+                    rows: Sequence[DeclarativeBase] = getattr(module, "ROWS", ())
+                    written = sum(_write(connection, model, same) for model, same in itertools.groupby(rows, type))
+                    if rows or not hasattr(module, "GENERATED"):
+                        report(f"{app}: seed set {name} wrote {written} rows")
+                    total += written
             for name, module in modules.items():
-                for statement in getattr(module, "PREPARE", ()):  # partitions, for instance
-                    connection.execute(sqlalchemy.text(statement))
-                rows: Sequence[DeclarativeBase] = getattr(module, "ROWS", ())
-                written = sum(_write(connection, model, same) for model, same in itertools.groupby(rows, type))
-                if rows or not hasattr(module, "GENERATED"):
-                    report(f"{app}: seed set {name} wrote {written} rows")
-                total += written
-        for name, module in modules.items():
-            several: Sequence[Generated] = getattr(module, "GENERATED", ())
-            for it in several:
-                written = generated.write(source, it)
-                report(f"{app}: seed set {name} wrote {written} rows of {it.model.__tablename__}")
-                total += written
+                several: Sequence[Generated] = getattr(module, "GENERATED", ())
+                for it in several:
+                    began = time.monotonic()
+                    written = generated.write(opened, it, progress=partial(_progress, report, app, name))
+                    table, took = it.model.__tablename__, time.monotonic() - began
+                    report(f"{app}: seed set {name} wrote {written} rows of {table} in {took:.1f} s")
+                    total += written
     except (DBAPIError, psycopg.Error, BulkError) as error:
         raise _explained(error, app) from error
     return total
+
+
+def _progress(report: Callable[[str], None], app: str, name: str, line: str) -> None:
+    report(f"{app}: seed set {name} is at {line}")
 
 
 def _write(connection: sqlalchemy.Connection, model: type[DeclarativeBase], rows: Iterable[DeclarativeBase]) -> int:

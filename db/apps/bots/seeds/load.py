@@ -1,50 +1,45 @@
-"""Rows to measure with: 10 organizations of 100 people, 100,000 bots, and 100,000 or more of all that bots make.
+"""Rows to measure with: 10 organizations, and 100,000 rows of all that people and bots make.
 
-Organization i has the users, bots and everything else whose number ends in i. Instants begin in January 2026, so that a
-row is the same whenever it is written; the partitions that the logs need are made first, whatever month it is.
+Organization i has the users, bots and everything else whose number ends in i; the first 1,000 users made it all, and
+the first 10,000 bots and workflows ran. Small stay organizations, their API keys and settings, and roles with their
+permissions, which are a product's choice and come with `base`; histories fill by changes, of which a seed makes none. Instants begin in
+January 2026, so that a row is the same whenever it is written; the partitions that the logs need are made first,
+whatever month it is. Nobody signs in with these rows: no hash is one of a known token, no secret opens with any key.
 """
 
-from datetime import UTC, datetime, timedelta
+import json
 from typing import Any
 from uuid import UUID
 
 from db.apps.bots.documents import BotConfig, LogContext, Step, WorkflowDefinition
-from db.apps.bots.enums import (
-    ActivityAction,
-    LogLevel,
-    MemberStatus,
-    NotificationType,
-    RunStatus,
-    RunTrigger,
-    TaskPriority,
-)
+from db.apps.bots.enums import CredentialType
 from db.apps.bots.models import (
     ActivityLog,
+    ApiKey,
     Bot,
     BotLog,
     BotRun,
+    Credential,
     Notification,
     Organization,
     OrganizationMember,
+    Session,
+    SessionRecording,
+    Setting,
     Task,
     User,
     Workflow,
     WorkflowRun,
 )
 from db.apps.bots.seeds import base
-from db.seeds.generated import Generated
-from db.seeds.rows import key
+from db.documents import Document
+from db.seeds.generated import Generated, one_of
+from db.seeds.rows import key, key_sql
 
-ORGANIZATIONS, USERS, BOTS, RUNS = 10, 1_000, 100_000, 200_000
-WORKFLOWS, EACH = 1_000, 100_000
-BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
-NEXT = datetime(2100, 1, 1, tzinfo=UTC)  # so that no worker takes the bots for due ones
+ORGANIZATIONS, AUTHORS, EACH = 10, 1_000, 100_000
 _HURRIED = 3  # the organization whose tasks have high priority
 _WORDS = ("price", "invoice", "stock", "review", "ticket", "news", "flight", "hotel", "weather", "order", "account")
 _VERBS = ("watch", "fetch", "compare", "check", "export", "archive", "count")
-_CONFIG = BotConfig(start_url="https://example.com", steps=[Step(action="open", target="https://example.com")])
-_CONTEXT = LogContext(step=1)
-_DEFINITION = WorkflowDefinition()
 
 ROWS = base.ROWS  # memberships have its roles
 PREPARE = tuple(
@@ -58,144 +53,225 @@ def _id(table: str, number: int) -> UUID:
     return key("bots", "load", table, str(number))
 
 
+def _sql(table: str, number: str = "n") -> str:
+    """SQL for `_id`."""
+    return key_sql(number, "bots", "load", table)
+
+
 _ORGANIZATION = [_id("organizations", it) for it in range(ORGANIZATIONS)]
-_USER = [_id("users", it) for it in range(USERS)]
+_USER = [_id("users", it) for it in range(AUTHORS)]
+_AUTHOR = _sql("users", f"n % {AUTHORS}")
+_OWN = {"organization_id": _sql("organizations", f"n % {ORGANIZATIONS}")}
+_BUSY = (
+    f"n % {ORGANIZATIONS} + n / 100 * {ORGANIZATIONS}"  # bot or workflow of a run: ten runs each, in its organization
+)
+_AT = "timestamptz '2026-01-01 00:00+00' + n * interval '20 seconds'"
+_STAMPED = {**_OWN, "created_at": _AT, "updated_at": _AT}  # what the product made by itself
+_AUTHORED = {**_STAMPED, "created_by_id": _AUTHOR}
 
 
-def _own(number: int) -> dict[str, Any]:
-    return {"organization_id": _ORGANIZATION[number % ORGANIZATIONS]}
+def _words(number: str = "n") -> str:
+    return f"{one_of(_WORDS, number)} || ' ' || {one_of(_VERBS, number)}"
 
 
-def _authored(number: int, seconds: int = 20) -> dict[str, Any]:
-    at = BEGAN + timedelta(seconds=number * seconds)
-    return {**_own(number), "created_by_id": _USER[number % USERS], "created_at": at, "updated_at": at}
+def _hash(table: str) -> str:
+    """32 bytes that are no SHA-256 of anything known."""
+    return f"decode(md5('{table} ' || n) || md5(n || ' {table}'), 'hex')"
 
 
-def _words(number: int) -> str:
-    return f"{_WORDS[number % len(_WORDS)]} {_VERBS[number % len(_VERBS)]}"
-
-
-def _organization(number: int) -> dict[str, Any]:
-    return {"id": _ORGANIZATION[number], "name": f"Load {number}", "slug": f"load-{number}"}
-
-
-def _user(number: int) -> dict[str, Any]:
-    return {"id": _USER[number], "email": f"user{number}@load.example", "name": f"User {number}"}
-
-
-def _member(number: int) -> dict[str, Any]:
-    name = "owner" if number < ORGANIZATIONS else "builder"
-    member = {"id": _id("members", number), **_own(number), "user_id": _USER[number], "role_id": base.role(name)}
-    return {**member, "status": MemberStatus.ACTIVE}
-
-
-def _bot(number: int) -> dict[str, Any]:
-    return {
-        "id": _id("bots", number),
-        "name": f"Bot {number} to {_words(number)}",
-        "slug": f"bot-{number}",
-        "description": f"Does the {_words(number // 7)} of department {number % 97}",
-        "is_active": number % 20 != 0,
-        "next_run_at": NEXT + timedelta(seconds=number),
-        "config": _CONFIG,
-        **_authored(number),
-    }
-
-
-def _workflow(number: int) -> dict[str, Any]:
-    return {
-        "id": _id("workflows", number),
-        "name": f"Workflow {number}: {_words(number)}",
-        "slug": f"workflow-{number}",
-        "definition": _DEFINITION,
-        **_authored(number),
-    }
-
-
-def _run(number: int) -> dict[str, Any]:
-    start = BEGAN + timedelta(seconds=number * 10)
-    failed = number % 17 == 0
-    return {
-        "id": _id("runs", number),
-        **_own(number),
-        "bot_id": _id("bots", number % BOTS),
-        "status": RunStatus.FAILED if failed else RunStatus.SUCCEEDED,
-        "trigger": RunTrigger.SCHEDULE,
-        "started_at": start,
-        "finished_at": start + timedelta(seconds=5 + number % 60),
-        "created_at": start,
-        "updated_at": start,
-    }
-
-
-def _workflow_run(number: int) -> dict[str, Any]:
-    start = BEGAN + timedelta(seconds=number * 20)
-    return {
-        "id": _id("workflow runs", number),
-        **_own(number),
-        "workflow_id": _id("workflows", number % WORKFLOWS),
-        "status": RunStatus.SUCCEEDED,
-        "started_at": start,
-        "finished_at": start + timedelta(minutes=1),
-    }
-
-
-def _log(number: int) -> dict[str, Any]:
-    return {
-        "id": _id("logs", number),
-        **_own(number),
-        "bot_id": _id("bots", number % BOTS),
-        "bot_run_id": _id("runs", number % RUNS),
-        "level": LogLevel.ERROR if number % 17 == 0 else LogLevel.INFO,
-        "message": f"step {number % 9} of {_words(number)}",
-        "context": _CONTEXT,
-        "created_at": BEGAN + timedelta(seconds=number * 10),
-    }
-
-
-def _task(number: int) -> dict[str, Any]:
-    return {
-        "id": _id("tasks", number),
-        "bot_id": _id("bots", number),
-        "assignee_id": _USER[number % USERS],
-        "title": f"Look at {_words(number)} {number}",
-        "priority": TaskPriority.HIGH if number % 10 == _HURRIED else TaskPriority.NORMAL,
-        **_authored(number),
-    }
-
-
-def _notification(number: int) -> dict[str, Any]:
-    return {
-        "id": _id("notifications", number),
-        "user_id": _USER[number % USERS],
-        "type": NotificationType.INFO,
-        "title": f"Run {number} of {_words(number)} is done",
-        **_authored(number),
-    }
-
-
-def _activity(number: int) -> dict[str, Any]:
-    return {
-        "id": _id("activities", number),
-        **_own(number),
-        "actor_id": _USER[number % USERS],
-        "action": ActivityAction.RAN if number % 3 else ActivityAction.UPDATED,
-        "entity_type": "bots",
-        "entity_id": _id("bots", number),
-        "created_at": BEGAN + timedelta(seconds=number * 20),
-    }
+def _json(value: Document) -> str:
+    column: dict[str, Any] = {"version": value.document_version, **value.model_dump(mode="json")}
+    return f"'{json.dumps(column)}'"
 
 
 GENERATED = (
-    Generated(User, USERS, _user),
-    Generated(Organization, ORGANIZATIONS, _organization),
-    Generated(OrganizationMember, USERS, _member),
-    Generated(Bot, BOTS, _bot),
-    Generated(Workflow, WORKFLOWS, _workflow),
-    Generated(WorkflowRun, EACH, _workflow_run),
-    Generated(BotRun, RUNS, _run),
-    Generated(BotLog, RUNS, _log),
-    Generated(Task, EACH, _task),
-    Generated(Notification, EACH, _notification),
-    Generated(ActivityLog, EACH, _activity),
+    Generated(
+        User,
+        EACH,
+        {
+            "id": _sql("users"),
+            "email": "'user' || n || '@load.example'",
+            "name": "'User ' || n",
+            "created_at": _AT,
+            "updated_at": _AT,
+        },
+    ),
+    Generated(
+        Organization,
+        ORGANIZATIONS,
+        {"id": _sql("organizations"), "name": "'Load ' || n", "slug": "'load-' || n"},
+    ),
+    Generated(
+        OrganizationMember,
+        EACH,
+        {
+            "id": _sql("members"),
+            **_OWN,
+            "user_id": _sql("users"),
+            "role_id": f"CASE WHEN n < {ORGANIZATIONS} THEN '{base.role('owner')}' ELSE '{base.role('builder')}' END",
+            "status": "'active'",
+        },
+    ),
+    Generated(
+        Session,
+        EACH,
+        {
+            "id": _sql("sessions"),
+            **_OWN,
+            "user_id": _sql("users"),
+            "token_hash": _hash("sessions"),
+            "ip_address": "'192.0.2.' || n % 256",
+            "user_agent": "'load'",
+            "last_seen_at": _AT,
+            "expires_at": f"CASE WHEN n % 10 = 9 THEN {_AT} ELSE timestamptz '2100-01-01 00:00+00' END",
+            "created_at": _AT,
+            "updated_at": _AT,
+        },
+    ),
+    Generated(
+        Setting,
+        EACH // 10,
+        {"id": _sql("settings"), "user_id": _sql("users"), "key": "'theme'", "value": "'\"dark\"'", **_OWN},
+    ),
+    Generated(
+        ApiKey,
+        EACH // 100,
+        {
+            "id": _sql("api keys"),
+            "name": "'Key ' || n",
+            "prefix": "'load_' || n",
+            "key_hash": _hash("api keys"),
+            **_AUTHORED,
+        },
+    ),
+    Generated(
+        Bot,
+        EACH,
+        {
+            "id": _sql("bots"),
+            "name": f"'Bot ' || n || ' to ' || {_words()}",
+            "slug": "'bot-' || n",
+            "description": f"'Does the ' || {_words('n / 7')} || ' of department ' || n % 97",
+            "is_active": "n % 20 <> 0",
+            # so that no worker takes them for due ones
+            "next_run_at": "timestamptz '2100-01-01 00:00+00' + n * interval '1 second'",
+            "config": _json(
+                BotConfig(start_url="https://example.com", steps=[Step(action="open", target="https://example.com")])
+            ),
+            **_AUTHORED,
+        },
+    ),
+    Generated(
+        Credential,
+        EACH,
+        {
+            "id": _sql("credentials"),
+            "bot_id": _sql("bots"),
+            "name": "'Login of bot ' || n",
+            "type": one_of(tuple(CredentialType)),
+            "secret": _hash("credentials"),
+            **_AUTHORED,
+        },
+    ),
+    Generated(
+        Workflow,
+        EACH,
+        {
+            "id": _sql("workflows"),
+            "name": f"'Workflow ' || n || ': ' || {_words()}",
+            "slug": "'workflow-' || n",
+            "definition": _json(WorkflowDefinition()),
+            **_AUTHORED,
+        },
+    ),
+    Generated(
+        WorkflowRun,
+        EACH,
+        {
+            "id": _sql("workflow runs"),
+            **_OWN,
+            "workflow_id": _sql("workflows", _BUSY),
+            "status": "'succeeded'",
+            "started_at": _AT,
+            "finished_at": f"{_AT} + interval '1 minute'",
+        },
+    ),
+    Generated(
+        BotRun,
+        EACH,
+        {
+            "id": _sql("runs"),
+            **_OWN,
+            "bot_id": _sql("bots", _BUSY),
+            "status": "CASE WHEN n % 17 = 0 THEN 'failed' ELSE 'succeeded' END",
+            "trigger": "'schedule'",
+            "started_at": _AT,
+            "finished_at": f"{_AT} + (5 + n % 60) * interval '1 second'",
+            "created_at": _AT,
+            "updated_at": _AT,
+        },
+    ),
+    Generated(
+        SessionRecording,
+        EACH,
+        {
+            "id": _sql("recordings"),
+            "bot_run_id": _sql("runs"),
+            "status": "'complete'",
+            "events": '\'[{"type": "open", "at": 0}, {"type": "click", "at": \' || 1 + n % 60 || \'}]\'',
+            "page_url": "'https://example.com/' || n",
+            "started_at": _AT,
+            "ended_at": f"{_AT} + interval '1 minute'",
+            **_STAMPED,
+        },
+    ),
+    Generated(
+        BotLog,
+        EACH,
+        {
+            "id": _sql("logs"),
+            **_OWN,
+            "bot_id": _sql("bots", _BUSY),
+            "bot_run_id": _sql("runs"),
+            "level": "CASE WHEN n % 17 = 0 THEN 'error' ELSE 'info' END",
+            "message": f"'step ' || n % 9 || ' of ' || {_words()}",
+            "context": _json(LogContext(step=1)),
+            "created_at": _AT,
+        },
+    ),
+    Generated(
+        Task,
+        EACH,
+        {
+            "id": _sql("tasks"),
+            "bot_id": _sql("bots"),
+            "assignee_id": _AUTHOR,
+            "title": f"'Look at ' || {_words()} || ' ' || n",
+            "priority": f"CASE WHEN n % {ORGANIZATIONS} = {_HURRIED} THEN 'high' ELSE 'normal' END",
+            **_STAMPED,
+        },
+    ),
+    Generated(
+        Notification,
+        EACH,
+        {
+            "id": _sql("notifications"),
+            "user_id": _AUTHOR,
+            "title": f"'Run ' || n || ' of ' || {_words()} || ' is done'",
+            **_STAMPED,
+        },
+    ),
+    Generated(
+        ActivityLog,
+        EACH,
+        {
+            "id": _sql("activities"),
+            **_OWN,
+            "actor_id": _AUTHOR,
+            "action": "CASE WHEN n % 3 = 0 THEN 'updated' ELSE 'ran' END",
+            "entity_type": "'bots'",
+            "entity_id": _sql("bots"),
+            "created_at": _AT,
+        },
+    ),
 )

@@ -1,207 +1,172 @@
 """Rows to measure with: 100,000 members, and as much of what each has, writes, likes and is told; a tenth of the rest.
 
 Row n of a table is member n's; whom member n follows, likes or mentors is some numbers further. A row depends on n and
-the number of members alone, its ids too, so that a second run finds every row there.
+the number of members alone, its ids too, so that a second run finds every row there. A tenth is what a member does once
+or never: forms and mail, lists, mentoring, a change of name or address.
 """
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache, partial
-from typing import Any
+import hashlib
 
 from db.apps.panamia import models
 from db.apps.panamia.tables.base import Base
 from db.apps.panamia.tables.community import FORM_TYPES, INTERACTION_KINDS, NOTIFICATION_TYPES
 from db.apps.panamia.tables.social import VISIBILITIES
-from db.ids import seeded_id
-from db.seeds.generated import Generated
+from db.seeds.generated import Generated, one_of
 
 MEMBERS = 100_000
-BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
-FAR = datetime(2100, 1, 1, tzinfo=UTC)
 _SITE = "https://load.example"
 _EVERYBODY = "https://www.w3.org/ns/activitystreams#Public"
 _CATEGORIES = ("food", "art", "apparel", "goods", "services", "org")
 _WORDS = ("miami", "bread", "ceramics", "music", "garden", "market", "mango")
-_Row = Callable[[int, int], dict[str, Any]]  # of the number and how many members there are
+_WORD = one_of(_WORDS)
+_AT = "timestamptz '2026-01-01 00:00+00' + n * interval '20 seconds'"
+_EMAIL = "'person' || n || '@load.example'"
+_ENDS = "CASE WHEN n % 10 = 0 THEN timestamptz '2026-01-01 00:00+00' ELSE timestamptz '2100-01-01 00:00+00' END"
+_NEXT, _SECOND, _THIRD, _FIFTH = (f"(n + {it}) % {{members}}" for it in (1, 2, 3, 5))
 
 
-@lru_cache(maxsize=300_000)  # other rows ask for a member's, an actor's and a post's id
 def _id(table: str, number: int) -> str:
-    return seeded_id("panamia", "load", table, str(number))
+    """Of CUID2's form; not db.ids.seeded_id, whose SHA-3 the server does not have."""
+    return "l" + hashlib.md5(f"panamia/load/{table}/{number}".encode(), usedforsecurity=False).hexdigest()[:23]
 
 
-def _at(number: int) -> datetime:
-    return BEGAN + timedelta(seconds=20 * number)
+def sql_id(table: str, number: str = "n") -> str:
+    """SQL for `_id`."""
+    return f"'l' || left(md5('panamia/load/{table}/' || {number}), 23)"
 
 
-def _ends(number: int) -> datetime:
-    return FAR if number % 10 else BEGAN  # every tenth has expired
-
-
-def _email(number: int) -> str:
-    return f"member{number}@load.example"
-
-
-def _status(n: int, members: int) -> dict[str, Any]:  # noqa: ARG001  # as _Row has it
-    public = n % 10 != 0
-    return {
-        "actor_id": _id("social_actors", n),
-        "uri": f"{_SITE}/s/{n}",
-        "content": f"News {n} of #{_WORDS[n % 7]}",
-        "visibility": "public" if public else VISIBILITIES[1 + n // 10 % 3],
-        "in_reply_to_id": _id("social_statuses", n - 1) if n % 5 == 1 else None,
-        "recipient_to": [_EVERYBODY] if public else [],
-        "published_at": _at(n),
-    }
-
-
-def _interaction(n: int, members: int) -> dict[str, Any]:
-    target = {"profile_id": None, "article_id": _id("articles", n)}
-    if n % 2:
-        target = {"profile_id": _id("profiles", (n + 1) % members), "article_id": None}
-    return {"user_id": _id("users", n), "kind": INTERACTION_KINDS[n % len(INTERACTION_KINDS)], **target}
-
-
-def _profile(n: int, members: int) -> dict[str, Any]:  # noqa: ARG001  # as _Row has it
-    return {
-        "user_id": _id("users", n),
-        "slug": f"member-{n}",
-        "name": f"{_WORDS[n % 7].title()} of member {n}",
-        "is_active": n % 25 != 0,
-        "socials": {"website": f"https://member{n}.load.example"},
-        "hours": {"monday": [["09:00", "17:00"]]},
-        "categories": sorted({_CATEGORIES[n % 6], _CATEGORIES[n % 5]}),
-        "locations": [{"city": "Miami", "state": "FL", "country": "US"}],
-        "mentoring": {"enabled": n % 4 == 0},
-        "descriptions": {"details": f"What member {n} makes."},
-    }
-
-
-GROWING: dict[type[Base], _Row] = {
-    models.User: lambda n, _: {
-        "name": f"Member {n}",
-        "email": _email(n),
-        "email_verified": _at(n) if n % 5 else None,
-        "screenname": f"member{n}",
+GROWING: dict[type[Base], dict[str, str]] = {
+    models.User: {
+        "name": "'Member ' || n",
+        "email": _EMAIL,
+        "email_verified": f"CASE WHEN n % 5 > 0 THEN {_AT} END",
+        "screenname": "'person' || n",
     },
-    models.Account: lambda n, _: {
-        "user_id": _id("users", n),
-        "type": "oidc",
-        "provider": "google",
-        "provider_account_id": f"load-{n}",
+    models.Account: {
+        "user_id": sql_id("users"),
+        "type": "'oidc'",
+        "provider": "'google'",
+        "provider_account_id": "'load-person-' || n",
     },
-    models.Session: lambda n, _: {
-        "session_token": _id("tokens", n),
-        "user_id": _id("users", n),
-        "expires": _ends(n),
+    models.Session: {"session_token": sql_id("tokens"), "user_id": sql_id("users"), "expires": _ENDS},
+    models.Profile: {
+        "user_id": sql_id("users"),
+        "slug": "'person-' || n",
+        "name": f"initcap({_WORD}) || ' of member ' || n",
+        "is_active": "n % 25 <> 0",
+        "socials": "jsonb_build_object('website', 'https://person' || n || '.load.example')",
+        "hours": '\'{"monday": [["09:00", "17:00"]]}\'',
+        "categories": f"jsonb_build_array({one_of(_CATEGORIES)})",
+        "locations": '\'[{"city": "Miami", "state": "FL", "country": "US"}]\'',
+        "mentoring": "jsonb_build_object('enabled', n % 4 = 0)",
+        "descriptions": "jsonb_build_object('details', 'What member ' || n || ' makes.')",
     },
-    models.Profile: _profile,
-    models.Article: lambda n, _: {
-        "author_id": _id("users", n),
-        "slug": f"article-{n}",
-        "title": f"On {_WORDS[n % 7]}, part {n}",
-        "content": f"What member {n} has to say about {_WORDS[n % 7]}.",
-        "status": "published" if n % 4 else "draft",
-        "published_at": _at(n) if n % 4 else None,
+    models.Article: {
+        "author_id": sql_id("users"),
+        "slug": "'paper-' || n",
+        "title": f"'On ' || {_WORD} || ', part ' || n",
+        "content": f"'What member ' || n || ' has to say about ' || {_WORD} || '.'",
+        "status": "CASE WHEN n % 4 > 0 THEN 'published' ELSE 'draft' END",
+        "published_at": f"CASE WHEN n % 4 > 0 THEN {_AT} END",
     },
-    models.SocialActor: lambda n, _: {
-        "user_id": _id("users", n),
-        "username": f"member{n}",
-        "domain": "load.example",
-        "uri": f"{_SITE}/u/{n}",
-        "inbox_url": f"{_SITE}/u/{n}/inbox",
+    models.SocialActor: {
+        "user_id": sql_id("users"),
+        "username": "'person' || n",
+        "domain": "'load.example'",
+        "uri": f"'{_SITE}/people/' || n",
+        "inbox_url": f"'{_SITE}/people/' || n || '/inbox'",
     },
-    models.SocialStatus: _status,
-    models.SocialFollow: lambda n, members: {
-        "actor_id": _id("social_actors", n),
-        "target_actor_id": _id("social_actors", (n + 1) % members),
-        "status": "accepted" if n % 8 else "pending",
+    models.SocialStatus: {
+        "actor_id": sql_id("social_actors"),
+        "uri": f"'{_SITE}/news/' || n",
+        "content": f"'News ' || n || ' of #' || {_WORD}",
+        "visibility": f"CASE WHEN n % 10 > 0 THEN 'public' ELSE {one_of(VISIBILITIES[1:], 'n / 10')} END",
+        # the one before is in the same batch, whose size five divides
+        "in_reply_to_id": f"CASE WHEN n % 5 = 1 THEN {sql_id('social_statuses', '(n - 1)')} END",
+        "recipient_to": f"CASE WHEN n % 10 > 0 THEN '[\"{_EVERYBODY}\"]' ELSE '[]' END",
+        "published_at": _AT,
     },
-    models.SocialLike: lambda n, members: {
-        "status_id": _id("social_statuses", n),
-        "actor_id": _id("social_actors", (n + 3) % members),
+    models.SocialFollow: {
+        "actor_id": sql_id("social_actors"),
+        "target_actor_id": sql_id("social_actors", _NEXT),
+        "status": "CASE WHEN n % 8 > 0 THEN 'accepted' ELSE 'pending' END",
     },
-    models.SocialTag: lambda n, _: {
-        "status_id": _id("social_statuses", n),
-        "kind": "hashtag",
-        "name": _WORDS[n % 7],
+    models.SocialLike: {"status_id": sql_id("social_statuses"), "actor_id": sql_id("social_actors", _THIRD)},
+    models.SocialTag: {"status_id": sql_id("social_statuses"), "kind": "'hashtag'", "name": _WORD},
+    models.SocialRecipient: {
+        "status_id": sql_id("social_statuses"),
+        "actor_id": sql_id("social_actors", _SECOND),
+        "kind": "'cc'",
     },
-    models.SocialRecipient: lambda n, members: {
-        "status_id": _id("social_statuses", n),
-        "actor_id": _id("social_actors", (n + 2) % members),
-        "kind": "cc",
+    models.Notification: {
+        "user_id": sql_id("users"),
+        "actor_id": sql_id("users", _THIRD),
+        "type": one_of(NOTIFICATION_TYPES),
+        "message": "'Something new for member ' || n",
+        "read_at": f"CASE WHEN n % 3 > 0 THEN {_AT} END",
     },
-    models.Notification: lambda n, members: {
-        "user_id": _id("users", n),
-        "actor_id": _id("users", (n + 3) % members),
-        "type": NOTIFICATION_TYPES[n % len(NOTIFICATION_TYPES)],
-        "message": f"Something new for member {n}",
-        "read_at": _at(n) if n % 3 else None,
+    models.UserFollow: {"follower_id": sql_id("users"), "followed_id": sql_id("users", _NEXT)},
+    models.Interaction: {
+        "user_id": sql_id("users"),
+        "kind": one_of(INTERACTION_KINDS),
+        "profile_id": f"CASE WHEN n % 2 = 1 THEN {sql_id('profiles', _NEXT)} END",
+        "article_id": f"CASE WHEN n % 2 = 0 THEN {sql_id('articles')} END",
     },
-    models.UserFollow: lambda n, members: {
-        "follower_id": _id("users", n),
-        "followed_id": _id("users", (n + 1) % members),
-    },
-    models.Interaction: _interaction,
 }
 """What there is of every member, parents first."""
 
-RARE: dict[type[Base], _Row] = {
-    models.VerificationToken: lambda n, _: {"identifier": _email(n), "token": _id("tokens", n), "expires": _ends(n)},
-    models.ArticleAnnouncement: lambda n, _: {
-        "article_id": _id("articles", n),
-        "channel": "site",
-        "announced_by": _id("users", n),
-        "announced_at": _at(n),
+RARE: dict[type[Base], dict[str, str]] = {
+    models.VerificationToken: {"identifier": _EMAIL, "token": sql_id("tokens"), "expires": _ENDS},
+    models.ArticleAnnouncement: {
+        "article_id": sql_id("articles"),
+        "channel": "'site'",
+        "announced_by": sql_id("users"),
+        "announced_at": _AT,
     },
-    models.SocialAttachment: lambda n, _: {
-        "status_id": _id("social_statuses", n),
-        "url": f"{_SITE}/media/{n}.webp",
-        "media_type": "image/webp",
-        "width": 1200,
-        "height": 800,
+    models.SocialAttachment: {
+        "status_id": sql_id("social_statuses"),
+        "url": f"'{_SITE}/media/' || n || '.webp'",
+        "media_type": "'image/webp'",
+        "width": "1200",
+        "height": "800",
     },
-    models.MentorSession: lambda n, members: {
-        "mentor_id": _id("users", n),
-        "mentee_id": _id("users", (n + 5) % members),
-        "topic": _WORDS[n % 7],
-        "status": "scheduled" if n % 2 else "completed",
-        "scheduled_at": _at(n),
+    models.MentorSession: {
+        "mentor_id": sql_id("users"),
+        "mentee_id": sql_id("users", _FIFTH),
+        "topic": _WORD,
+        "status": "CASE WHEN n % 2 = 1 THEN 'scheduled' ELSE 'completed' END",
+        "scheduled_at": _AT,
     },
-    models.IntakeForm: lambda n, _: {
-        "user_id": _id("users", n),
-        "form_type": FORM_TYPES[n % len(FORM_TYPES)],
-        "form_data": {"about": f"Answer {n}"},
+    models.IntakeForm: {
+        "user_id": sql_id("users"),
+        "form_type": one_of(FORM_TYPES),
+        "form_data": "jsonb_build_object('about', 'Answer ' || n)",
     },
-    models.UserList: lambda n, _: {"user_id": _id("users", n), "name": "Favourites", "is_public": n % 3 == 0},
-    models.UserListMember: lambda n, members: {
-        "list_id": _id("user_lists", n),
-        "user_id": _id("users", (n + 1) % members),
+    models.UserList: {"user_id": sql_id("users"), "name": "'Favourites'", "is_public": "n % 3 = 0"},
+    models.UserListMember: {"list_id": sql_id("user_lists"), "user_id": sql_id("users", _NEXT)},
+    models.ScreennameHistory: {"user_id": sql_id("users"), "screenname": "'once' || n"},
+    models.ContactSubmission: {"name": "'Guest ' || n", "email": _EMAIL, "message": "'Note ' || n"},
+    models.NewsletterSignup: {"email": _EMAIL, "confirmed_at": f"CASE WHEN n % 2 = 1 THEN {_AT} END"},
+    models.BrevoContact: {
+        "user_id": sql_id("users"),
+        "email": _EMAIL,
+        "brevo_id": "2000000 + n",  # beyond the demo's
+        "last_synced_at": _AT,
     },
-    models.ScreennameHistory: lambda n, _: {"user_id": _id("users", n), "screenname": f"once{n}"},
-    models.ContactSubmission: lambda n, _: {"name": f"Guest {n}", "email": _email(n), "message": f"Note {n}"},
-    models.NewsletterSignup: lambda n, _: {"email": _email(n), "confirmed_at": _at(n) if n % 2 else None},
-    models.BrevoContact: lambda n, _: {
-        "user_id": _id("users", n),
-        "email": _email(n),
-        "brevo_id": 1_000_000 + n,  # beyond the demo's
-        "last_synced_at": _at(n),
+    models.EmailMigration: {
+        "user_id": sql_id("users"),
+        "old_email": _EMAIL,
+        "new_email": f"'new-' || {_EMAIL}",
+        "token_hash": sql_id("email hashes"),
+        "expires_at": _ENDS,
     },
-    models.EmailMigration: lambda n, _: {
-        "user_id": _id("users", n),
-        "old_email": _email(n),
-        "new_email": f"new-{_email(n)}",
-        "token_hash": _id("email hashes", n),
-        "expires_at": _ends(n),
-    },
-    models.OAuthVerification: lambda n, _: {
-        "user_id": _id("users", n),
-        "email": _email(n),
-        "provider": "github",
-        "provider_account_id": f"load-{n}",
-        "token_hash": _id("provider hashes", n),
-        "expires_at": _ends(n),
+    models.OAuthVerification: {
+        "user_id": sql_id("users"),
+        "email": _EMAIL,
+        "provider": "'github'",
+        "provider_account_id": "'load-person-' || n",
+        "token_hash": sql_id("provider hashes"),
+        "expires_at": _ENDS,
     },
 }
 """What there is of every tenth."""
@@ -211,16 +176,17 @@ def generated(members: int = MEMBERS) -> tuple[Generated, ...]:
     """The set with `members` members, 10 or more."""
     counts = ((members, GROWING), (members // 10, RARE))
     return tuple(
-        Generated(model, count, partial(_complete, model, row, members))
+        Generated(model, count, _complete(model, columns, members))
         for count, of in counts
-        for model, row in of.items()
+        for model, columns in of.items()
     )
 
 
-def _complete(model: type[Base], row: _Row, members: int, number: int) -> dict[str, Any]:
-    """The row with what all have: a key, unless Auth.js has another one, and its instants."""
-    key = {"id": _id(model.__tablename__, number)} if "id" in model.__mapper__.columns else {}
-    return {**key, **row(number, members), "created_at": _at(number), "updated_at": _at(number)}
+def _complete(model: type[Base], columns: dict[str, str], members: int) -> dict[str, str]:
+    """The columns with what all have: a key, unless Auth.js has another one, and its instants."""
+    key = {"id": sql_id(model.__tablename__)} if "id" in model.__mapper__.columns else {}
+    counted = {name: sql.replace("{members}", str(members)) for name, sql in columns.items()}
+    return {**key, **counted, "created_at": _AT, "updated_at": _AT}
 
 
 GENERATED = generated()
