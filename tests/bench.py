@@ -17,8 +17,10 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +30,8 @@ from psycopg import sql
 from sqlalchemy import Engine, event, select, text
 from sqlalchemy.orm import Session
 
-from db import migrations, seeds
-from db.apps.bots.documents import BotConfig
+from db import connections, migrations, seeds
+from db.apps.bots.documents import BotConfig, Step
 from db.apps.bots.models import Bot, Organization, OrganizationMember, User
 from db.apps.bots.queries.bots import search_bots
 from db.apps.bots.seeds import load
@@ -53,13 +55,28 @@ ROWS = 100_000
 _SIZE, _DEEP = 20, 5_000  # rows a page, and the page that keyset must reach as fast as the first
 _NEWEST = (Bot.created_at.desc(), Bot.id.desc())
 _LOAD = {it.model: it for it in load.GENERATED}
-_OWN = {name: _LOAD[Bot].row(0)[name] for name in ("organization_id", "created_by_id")}
+_OWN = {"organization_id": load._ORGANIZATION[0], "created_by_id": load._USER[0]}
+_BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+_CONFIG = BotConfig(start_url="https://example.com", steps=[Step(action="open", target="https://example.com")])
 _WORDS = '"price watch" department 77'
 
 
 def bot(number: int) -> Mapping[str, Any]:
-    """A bot of the load set, but all of one organization."""
-    return {**_LOAD[Bot].row(number), **_OWN}
+    """A bot like those of the load set, but all of one organization."""
+    subject, verb = load.WORDS[number % len(load.WORDS)], load.VERBS[number % len(load.VERBS)]
+    at = _BEGAN + timedelta(seconds=20 * number)
+    return {
+        "id": uuid.uuid5(uuid.NAMESPACE_URL, f"bench/{number}"),
+        "name": f"Bot {number} to {subject} {verb}",
+        "slug": f"bot-{number}",
+        "description": f"Does the {subject} {verb} of department {number % 97}",
+        "is_active": number % 20 != 0,
+        "next_run_at": at + timedelta(days=27_000),
+        "config": _CONFIG,
+        "created_at": at,
+        "updated_at": at,
+        **_OWN,
+    }
 
 
 @dataclass
@@ -301,8 +318,9 @@ def measure(seconds: float) -> None:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
         prepared = _prepared(server, "bots")
         seeds.seed("bots", prepared.owner_url, ["base"], report=lambda _: None)
-        for model in (User, Organization, OrganizationMember):
-            generated.write(unpooled(DatabaseURL.parse(prepared.owner_url)), _LOAD[model])
+        with connections.connect(DatabaseURL.parse(prepared.owner_url)) as owner:
+            for model in (User, Organization, OrganizationMember):
+                generated.write([owner], _LOAD[model])
         superuser = Login(server.admin["user"], server.admin["password"])
         pooled, pooled_superuser = (
             running.enter_context(pooler(prepared, folder, size=2, login=login))

@@ -27,7 +27,8 @@ class Generated:
 
     What the SQL gives is cast to the column's type, so a text may stand for an enum's value, JSON or a vector. It must
     depend on n alone (db.seeds.rows.key_sql makes ids of it): then a second run finds every row there. A row whose key
-    or other unique value is there already stays as it is. `batch` rows are one statement and one transaction.
+    or other unique value is there already stays as it is, and a column that is left out takes the database's default.
+    `batch` rows are one statement and one transaction.
     """
 
     model: type[DeclarativeBase]

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event, exists, select, text
 from sqlalchemy.orm import Session
 
-from db import engine, migrations
+from db import connections, engine, migrations
 from db.apps.panamia.models import SocialActor, SocialFollow, SocialRecipient, SocialStatus
 from db.apps.panamia.queries import Position, timeline
 from db.apps.panamia.seeds import load
@@ -26,10 +26,10 @@ NEEDED = {"users", "social_actors", "social_statuses", "social_follows", "social
 def panamia(prepare: Prepare) -> Prepared:
     prepared = prepare("panamia")
     migrations.upgrade("panamia", prepared.owner_url, report=lambda _: None)
-    source = engine.unpooled(DatabaseURL.parse(prepared.owner_url))
-    for it in load.generated(MEMBERS):
-        if it.model.__tablename__ in NEEDED:
-            generated.write(source, it)
+    with connections.connect(DatabaseURL.parse(prepared.owner_url)) as owner:
+        for it in load.generated(MEMBERS):
+            if it.model.__tablename__ in NEEDED:
+                generated.write([owner], it)
     return prepared
 
 

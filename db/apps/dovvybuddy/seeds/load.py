@@ -57,7 +57,7 @@ def generated(each: int = EACH, chunks: int = EACH) -> tuple[Generated, ...]:
         Generated(
             Destination,
             -(-each // OF_ONE),
-            {"id": _id("destinations"), "name": "'Load Bay ' || n", "country": one_of(_COUNTRIES)},
+            {"id": _id("destinations"), "name": "'Load Bay ' || n", "country": one_of(_COUNTRIES), "created_at": _AT},
         ),
         Generated(
             DiveSite,
