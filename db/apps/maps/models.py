@@ -2,6 +2,8 @@
 
 Keys are text made by the application. Timestamps are `timestamp` holding UTC, as the document and Better Auth's Drizzle
 adapter have them (see revision 0002_better_auth for why); here they are aware datetimes.
+The read-only login sees no token, password or verification: there, select columns instead of whole sessions, accounts
+and verifications.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Auth: exactly the columns that @auth/drizzle-adapter 1.11 reads and writes, and the member's screen name."""
+"""Auth: exactly the columns that @auth/drizzle-adapter 1.11 reads and writes, and the member's screen name.
+
+The read-only login sees no token: there, select columns instead of whole accounts, sessions and verification tokens.
+"""
 
 from __future__ import annotations
 
