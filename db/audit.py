@@ -14,6 +14,7 @@ from weakref import WeakSet
 
 from sqlalchemy import (
     TIMESTAMP,
+    CheckConstraint,
     Column,
     FromClause,
     Index,
@@ -62,6 +63,8 @@ def keep_history(model: type[DeclarativeBase], *, without: Sequence[str] = ()) -
         Column("valid_to", TIMESTAMP(timezone=True), nullable=False),
         Column("change", Text, nullable=False),
         Column("changed_by_id", Uuid),
+        CheckConstraint("change IN ('UPDATE', 'DELETE')", name="change"),
+        CheckConstraint("valid_to > valid_from", name="valid_to"),
         schema=table.schema,
     )
     Index(f"ix_{history.name}_valid_to", history.c.get("organization_id", history.c.id), history.c.valid_to)

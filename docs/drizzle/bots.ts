@@ -63,6 +63,8 @@ export const apiKeysHistory = botsSchema.table(
     changedById: uuid("changed_by_id"),
   },
   (table): PgTableExtraConfigValue[] => [
+    check("ck_api_keys_history_change", sql`change IN ('UPDATE', 'DELETE')`),
+    check("ck_api_keys_history_valid_to", sql`valid_to > valid_from`),
     primaryKey({ name: "pk_api_keys_history", columns: [table.id, table.validFrom] }),
     index("ix_api_keys_history_valid_to").on(table.organizationId, table.validTo),
   ],
@@ -93,6 +95,8 @@ export const botsHistory = botsSchema.table(
     changedById: uuid("changed_by_id"),
   },
   (table): PgTableExtraConfigValue[] => [
+    check("ck_bots_history_change", sql`change IN ('UPDATE', 'DELETE')`),
+    check("ck_bots_history_valid_to", sql`valid_to > valid_from`),
     primaryKey({ name: "pk_bots_history", columns: [table.id, table.validFrom] }),
     index("ix_bots_history_valid_to").on(table.organizationId, table.validTo),
   ],
@@ -121,6 +125,8 @@ export const credentialsHistory = botsSchema.table(
     changedById: uuid("changed_by_id"),
   },
   (table): PgTableExtraConfigValue[] => [
+    check("ck_credentials_history_change", sql`change IN ('UPDATE', 'DELETE')`),
+    check("ck_credentials_history_valid_to", sql`valid_to > valid_from`),
     primaryKey({ name: "pk_credentials_history", columns: [table.id, table.validFrom] }),
     index("ix_credentials_history_valid_to").on(table.organizationId, table.validTo),
   ],
@@ -148,6 +154,8 @@ export const organizationMembersHistory = botsSchema.table(
     changedById: uuid("changed_by_id"),
   },
   (table): PgTableExtraConfigValue[] => [
+    check("ck_organization_members_history_change", sql`change IN ('UPDATE', 'DELETE')`),
+    check("ck_organization_members_history_valid_to", sql`valid_to > valid_from`),
     primaryKey({ name: "pk_organization_members_history", columns: [table.id, table.validFrom] }),
     index("ix_organization_members_history_valid_to").on(table.organizationId, table.validTo),
   ],
@@ -173,6 +181,8 @@ export const organizationsHistory = botsSchema.table(
     changedById: uuid("changed_by_id"),
   },
   (table): PgTableExtraConfigValue[] => [
+    check("ck_organizations_history_change", sql`change IN ('UPDATE', 'DELETE')`),
+    check("ck_organizations_history_valid_to", sql`valid_to > valid_from`),
     primaryKey({ name: "pk_organizations_history", columns: [table.id, table.validFrom] }),
     index("ix_organizations_history_valid_to").on(table.id, table.validTo),
   ],
@@ -212,6 +222,8 @@ export const rolesHistory = botsSchema.table(
     changedById: uuid("changed_by_id"),
   },
   (table): PgTableExtraConfigValue[] => [
+    check("ck_roles_history_change", sql`change IN ('UPDATE', 'DELETE')`),
+    check("ck_roles_history_valid_to", sql`valid_to > valid_from`),
     primaryKey({ name: "pk_roles_history", columns: [table.id, table.validFrom] }),
     index("ix_roles_history_valid_to").on(table.organizationId, table.validTo),
   ],
@@ -237,6 +249,8 @@ export const settingsHistory = botsSchema.table(
     changedById: uuid("changed_by_id"),
   },
   (table): PgTableExtraConfigValue[] => [
+    check("ck_settings_history_change", sql`change IN ('UPDATE', 'DELETE')`),
+    check("ck_settings_history_valid_to", sql`valid_to > valid_from`),
     primaryKey({ name: "pk_settings_history", columns: [table.id, table.validFrom] }),
     index("ix_settings_history_valid_to").on(table.organizationId, table.validTo),
   ],
@@ -268,6 +282,8 @@ export const tasksHistory = botsSchema.table(
     changedById: uuid("changed_by_id"),
   },
   (table): PgTableExtraConfigValue[] => [
+    check("ck_tasks_history_change", sql`change IN ('UPDATE', 'DELETE')`),
+    check("ck_tasks_history_valid_to", sql`valid_to > valid_from`),
     primaryKey({ name: "pk_tasks_history", columns: [table.id, table.validFrom] }),
     index("ix_tasks_history_valid_to").on(table.organizationId, table.validTo),
   ],
@@ -323,6 +339,8 @@ export const workflowsHistory = botsSchema.table(
     changedById: uuid("changed_by_id"),
   },
   (table): PgTableExtraConfigValue[] => [
+    check("ck_workflows_history_change", sql`change IN ('UPDATE', 'DELETE')`),
+    check("ck_workflows_history_valid_to", sql`valid_to > valid_from`),
     primaryKey({ name: "pk_workflows_history", columns: [table.id, table.validFrom] }),
     index("ix_workflows_history_valid_to").on(table.organizationId, table.validTo),
   ],
