@@ -243,6 +243,6 @@ def test_a_chunk_is_nearer_to_those_of_its_topic_than_to_others(prepare: Prepare
     vectors = [it for (it,) in prepare("dovvybuddy").rows(query, numbers)]
 
     def similarity(other: int) -> float:
-        return sum(a * b for a, b in zip(vectors[0], vectors[other], strict=True))
+        return float(sum(a * b for a, b in zip(vectors[0], vectors[other], strict=True)))
 
     assert min(similarity(it) for it in range(1, 6)) > 2 * max(abs(similarity(it)) for it in range(6, 11))
