@@ -59,7 +59,7 @@ def seed(
 
 
 def _progress(line: str) -> None:
-    """A set of that size takes a minute; what is printed stays a line an app."""
+    """A set of that size takes minutes; what is printed stays a line an app."""
     print(line, file=sys.stderr, flush=True)
 
 

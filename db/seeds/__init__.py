@@ -48,11 +48,13 @@ def seed(
 ) -> int:
     """Write `sets` through the owner's direct URL; returns the rows written, 0 the second time.
 
-    `ROWS` of all sets are one transaction; what is generated follows in chunks of one transaction each, so that a run
-    that was interrupted goes on where it stopped. Example data is refused unless `environment` is one of
-    WITH_EXAMPLES, however production is spelt, or `allowed_in_production` names its set.
+    `ROWS` of all sets are one transaction; what is generated follows in batches of one transaction each, so that a run
+    that was interrupted goes on where it stopped. A run beside another one of the app waits for it. Example data is
+    refused unless `environment` is one of WITH_EXAMPLES, however production is spelt, or `allowed_in_production` names
+    its set.
 
-    Raises SeedError for an unknown set, for example data in production, and where a table is missing.
+    Raises SeedError for an unknown set, for example data in production, and where a table is missing; LockError where
+    another run is not done in ten minutes.
     """
     refused = [name for name in sets if name in NOT_IN_PRODUCTION and name not in allowed_in_production]
     if refused and environment not in WITH_EXAMPLES:
