@@ -170,7 +170,8 @@ def _without_target(
     if kind == "grants":
         future, of, role = name.rpartition(" of ")
         name = f"{future}{of}{roles.get(role, role)}" if future.startswith("future ") else name
-        kept = {roles.get(role, role): its for role, its in kept.items() if guests.get((name, role)) != its}
+        own = {role: [it for it in its if it not in guests.get((name, role), ())] for role, its in kept.items()}
+        kept = {roles.get(role, role): its for role, its in own.items() if its}
         if not kept:
             return None
     return name, kept
