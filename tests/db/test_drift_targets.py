@@ -77,8 +77,8 @@ def test_a_guest_is_no_drift_of_its_host_while_it_has_what_the_host_gives_it(pre
 
     assert told == (
         "panamia: grants column users.email differ for petsitting_app: in the database it has UPDATE, which the"
-        " repository does not give. Way out: `REVOKE UPDATE (email) ON panamia.users FROM petsitting_app`, or keep the change as a"
-        " new revision"
+        " repository does not give. Way out: `REVOKE UPDATE (email) ON panamia.users FROM petsitting_app`, or keep the"
+        " change as a new revision"
     )
 
 
