@@ -48,7 +48,7 @@ def check(app: str, url: str, *, ca_file: str | Path | None = None) -> Checked:
     Raises the errors of db.errors for what keeps it from being looked at at all; no message shows the password.
     """
     from db import connections, migrations  # noqa: PLC0415 - after what fails fast
-    from db.errors import HistoryError  # noqa: PLC0415
+    from db.errors import HistoryError, SnapshotError  # noqa: PLC0415
     from db.migrations import drift, history, snapshot  # noqa: PLC0415
     from db.urls import DatabaseURL  # noqa: PLC0415
 
@@ -57,13 +57,16 @@ def check(app: str, url: str, *, ca_file: str | Path | None = None) -> Checked:
     with closing(connections.connect(DatabaseURL.parse(url), ca_file=ca_file, name="pgstack check")) as connection:
         try:
             history.compare(connection, app, files)
-            at = history.current(connection, app)
-            names = [it.revision for it in files]
-            told = [f"{name} is pending" for name in names[names.index(at) + 1 if at in names else 0 :]]
         except HistoryError as error:
-            told, at = [str(error)], None
+            told = [str(error)]
         found = snapshot.read(connection, app)
-    expected = snapshot.load(app, vectors=found.vectors)
+    at, names = found.revision, [it.revision for it in files]
+    if at is None or at in names:
+        told += [f"{name} is pending" for name in names[names.index(at) + 1 if at else 0 :]]
+    try:
+        expected = snapshot.load(app, vectors=found.vectors)
+    except SnapshotError as error:
+        return Checked(app, tuple(told), unjudged=f"drift can't be judged: {error}")
     if at == expected.revision:
         return Checked(app, tuple(told), tuple(drift.compare(expected, found)))
     if told:
@@ -71,5 +74,7 @@ def check(app: str, url: str, *, ca_file: str | Path | None = None) -> Checked:
             "drift can't be judged until `pgstack migrate up`: the repository describes the newest revision's schema"
         )
     else:
-        reason = f"drift can't be judged: {snapshot.file(app).name} is of {expected.revision}: `{snapshot.COMMAND}`"
+        reason = (
+            f"drift can't be judged: {snapshot.FILE} is of {expected.revision}: `{snapshot.COMMAND}` writes it anew"
+        )
     return Checked(app, tuple(told), unjudged=reason)

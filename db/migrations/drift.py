@@ -122,6 +122,8 @@ def _compared(
         way_out = mending.way_out(app, kind, name, detail, ours, theirs)
         return Difference(app, kind, name, detail, repository, database, sentence, way_out)
 
+    if kind == "grants":  # an object of which nothing is granted has none, so there are no one-sided grants
+        ours, theirs = ours or {}, theirs or {}
     if theirs is None:
         yield difference("", "is missing: the repository has it, the database does not", ours, None)
     elif ours is None:

@@ -47,14 +47,16 @@ _CLAUSES = {
 
 def way_out(app: str, kind: str, name: str, detail: str, ours: Definition | None, theirs: Definition | None) -> str:
     """What to do about one difference (see db.migrations.drift.Difference), in one line."""
+    if kind == "grants":
+        return f"`{_grant(app, name, detail, ours or {}, theirs or {})}`, or keep the change as a new revision"
     if ours is None:
         dropped = _drop(app, kind, name)
         keep = f"if it is wanted, write the revision that makes it (pgstack migrate revision {app}); else"
         return f"{keep} {f'`{dropped}`' if dropped else 'drop it'}"
     statement = _restore(app, kind, name, ours) if theirs is None else _alter(app, kind, name, detail, ours)
     if statement is None:
-        if kind == "extension" or (kind == "grants" and name.startswith(("future", "schema"))):
-            return "`pgstack recover` and `pulumi up` bootstrap it anew, with its grants"
+        if kind == "extension":
+            return "the bootstrap makes it, and lets the groups use it: `pulumi up`"
         return f"do again what its revision does (alembic/versions/{app}), or keep the change as a new revision"
     statement = " ".join(statement.split())
     # the snapshot names no month, the object's name does
@@ -115,6 +117,40 @@ def _restore(app: str, kind: str, name: str, ours: Definition) -> str | None:
     return statement
 
 
+def _grant(app: str, name: str, role: str, ours: Definition, theirs: Definition) -> str:
+    of, _, rest = name.removeprefix("materialized ").removeprefix("window ").partition(" ")
+    has, should = set(theirs.get(role, ())), set(ours.get(role, ()))
+    columns = prefix = ""
+    if of == "future":
+        what, _, maker = rest.partition(" of ")
+        kind, _, anywhere = what.partition(" ")
+        place = "" if anywhere else f" IN SCHEMA {_quoted(app)}"
+        prefix, on = f"ALTER DEFAULT PRIVILEGES FOR ROLE {_role(app, maker)}{place} ", kind.upper()
+    elif of == "column":
+        table, _, column = rest.partition(".")
+        columns, on = f" ({_quoted(column)})", _quoted(app, table)
+    elif of == "schema":
+        on = f"SCHEMA {_quoted(rest)}"
+    else:
+        own, parenthesis, arguments = rest.partition("(")
+        words = {"view": "TABLE", "aggregate": "FUNCTION"}
+        on = f"{words.get(of, of.upper())} {_quoted(app, own)}{parenthesis}{arguments}"
+
+    def listed(privileges: set[str]) -> str:
+        return ", ".join(f"{it.removesuffix(_OPTION)}{columns}" for it in sorted(privileges))
+
+    told = []
+    if has - should:
+        told.append(f"{prefix}REVOKE {listed(has - should)} ON {on} FROM {_role(app, role)}")
+    plain, passed_on = ({it for it in should - has if it.endswith(_OPTION) is option} for option in (False, True))
+    if plain:
+        told.append(f"{prefix}GRANT {listed(plain)} ON {on} TO {_role(app, role)}")
+    if passed_on:
+        told.append(f"{prefix}GRANT {listed(passed_on)} ON {on} TO {_role(app, role)}{_OPTION}")
+    return "; ".join(told)
+
+
+_OPTION = " WITH GRANT OPTION"
 _POLICY = {"using": "USING", "check": "WITH CHECK"}
 
 
@@ -161,7 +197,8 @@ def _month_of(stem: str, name: str) -> str:
 
 
 def _role(app: str, name: str) -> str:
-    return _quoted(f"{app}_{name}") if name in {"owner", "app", "readonly"} else name
+    group = f"{app}_{name}" if name in {"owner", "app", "readonly"} else name
+    return group if group == "PUBLIC" else _quoted(group)
 
 
 def _quoted(*names: str) -> str:

@@ -135,7 +135,7 @@ def load(app: str, *, vectors: bool = True, home: Path = HOME) -> Snapshot:
     try:
         found = json.loads(path.read_text())
         return Snapshot(found.pop("app"), found.pop("revision"), found, vectors)
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise SnapshotError(f"{path.name} of {app} can't be read ({error}): `{COMMAND}` writes it") from None
 
 
@@ -147,10 +147,10 @@ def _query() -> bytes:
 
 def _line(definition: Definition) -> str:
     if "body" not in definition:
-        return json.dumps(definition, sort_keys=True, ensure_ascii=False)
+        return json.dumps(definition, sort_keys=True)
     rest = {key: value for key, value in definition.items() if key != "body"}
-    lines = ",\n".join(f"  {json.dumps(line, ensure_ascii=False)}" for line in definition["body"])
-    return f'{json.dumps(rest, sort_keys=True, ensure_ascii=False)[:-1]}, "body": [\n{lines}\n]}}'
+    lines = ",\n".join(f"  {json.dumps(line)}" for line in definition["body"])
+    return f'{json.dumps(rest, sort_keys=True)[:-1]}, "body": [\n{lines}\n]}}'
 
 
 def _without_target(
@@ -170,7 +170,8 @@ def _without_target(
     if kind == "grants":
         future, of, role = name.rpartition(" of ")
         name = f"{future}{of}{roles.get(role, role)}" if future.startswith("future ") else name
-        kept = {roles.get(role, role): its for role, its in kept.items() if guests.get((name, role)) != its}
+        own = {role: [it for it in its if it not in guests.get((name, role), ())] for role, its in kept.items()}
+        kept = {roles.get(role, role): its for role, its in own.items() if its}
         if not kept:
             return None
     return name, kept

@@ -47,6 +47,8 @@ ROUTINES = """SELECT p.oid::regprocedure::text, p.proname || '(' || pg_get_funct
     FROM pg_proc p WHERE p.pronamespace = %(app)s::regnamespace"""
 ENUMS = """SELECT t.oid::regtype::text, t.typname::text, (SELECT min(enumlabel) FROM pg_enum WHERE enumtypid = t.oid)
     FROM pg_type t WHERE t.typnamespace = %(app)s::regnamespace AND t.typtype = 'e'"""
+SEQUENCES = """SELECT c.oid::regclass::text, c.relname::text
+    FROM pg_class c WHERE c.relnamespace = %(app)s::regnamespace AND c.relkind = 'S'"""
 SCHEMA = "SELECT quote_ident(%(app)s), %(app)s"
 
 Maker = Callable[..., str]
@@ -175,6 +177,15 @@ KINDS = (
             lambda t, *_: f"ALTER TYPE {t} OWNER TO postgres",
             lambda t, *_: f"REVOKE USAGE ON TYPE {t} FROM PUBLIC",
             lambda t, *_: f"DROP TYPE {t} CASCADE",
+        ),
+    ),
+    Kind(
+        SEQUENCES,
+        (
+            lambda s, _: f"ALTER SEQUENCE {s} CACHE 5",
+            lambda s, _: f"ALTER SEQUENCE {s} INCREMENT 2 CYCLE",
+            lambda s, _: f"ALTER SEQUENCE {s} RENAME TO renamed",
+            lambda s, _: f"GRANT UPDATE ON {s} TO PUBLIC",
         ),
     ),
     Kind(

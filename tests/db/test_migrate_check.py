@@ -6,11 +6,13 @@ import json
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from db import migrations
 from tests.db.conftest import Prepare, Prepared
+from tests.db.test_transaction_pooler import pooler
 from tests.deployment import CHECKOUT
 
 
@@ -70,6 +72,32 @@ def test_a_database_at_an_older_revision_is_not_judged_by_the_newest_ones_snapsh
         f"maps: {migrations.revisions('maps')[-1].revision} is pending",
         "maps: drift can't be judged until `pgstack migrate up`: the repository describes the newest revision's schema",
     ]
+
+
+@pytest.mark.parametrize("prepared_for", ["maps", "dovvybuddy"])
+def test_a_database_without_tables_or_without_the_schema_has_everything_pending(
+    prepare: Prepare, prepared_for: str
+) -> None:
+    done = check("maps", "--url", prepare(prepared_for).owner_url)
+
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[:2] == ["maps: 0001_initial_schema is pending", "maps: 0002_better_auth is pending"]
+    assert "drift can't be judged until" in done.stdout
+
+
+def test_any_login_may_look_also_through_a_transaction_pooler(maps: Prepared, tmp_path: Path) -> None:
+    with pooler(maps, tmp_path, size=2, login=maps.access.application) as url:
+        for looking in (maps.readonly_url, url):
+            assert check("maps", "--url", looking).stdout == "maps: database and files agree\n"
+
+
+def test_a_history_that_disagrees_does_not_hide_drift(maps: Prepared) -> None:
+    alter(maps, "DELETE FROM maps.migration_history WHERE revision = '0001_initial_schema'; DROP TABLE maps.sessions")
+
+    told = check("maps", "--url", maps.owner_url).stdout
+
+    assert "0001_initial_schema is applied but not recorded" in told
+    assert "maps: table sessions is missing" in told
 
 
 @pytest.mark.parametrize(

@@ -26,13 +26,14 @@ UNION ALL
 SELECT 'further object', i.type || ' ' || i.identity, '{}'
 FROM pg_depend d JOIN schema s ON d.refobjid = s.oid, pg_identify_object(d.classid, d.objid, 0) i
 WHERE d.refclassid = 'pg_namespace'::regclass AND d.deptype = 'n'
-    AND d.classid <> ALL (ARRAY['pg_class', 'pg_type', 'pg_proc', 'pg_statistic_ext', 'pg_default_acl']::regclass[])
+    AND d.classid <> ALL (ARRAY['pg_class', 'pg_type', 'pg_proc', 'pg_statistic_ext', 'pg_default_acl',
+        'pg_extension']::regclass[])
     AND NOT EXISTS (SELECT FROM member m WHERE m.classid = d.classid AND m.objid = d.objid)
 UNION ALL
 SELECT 'stray object', i.type || ' ' || i.identity, '{}'
 FROM pg_depend d, pg_identify_object(d.classid, d.objid, 0) i
 WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = to_regnamespace('public') AND d.deptype = 'n'
-    AND d.classid <> 'pg_default_acl'::regclass
+    AND d.classid <> ALL (ARRAY['pg_default_acl', 'pg_extension']::regclass[])
     AND NOT EXISTS (SELECT FROM member m WHERE m.classid = d.classid AND m.objid = d.objid)
 UNION ALL
 SELECT 'stray schema', n.nspname::text, '{}'

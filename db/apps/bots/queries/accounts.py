@@ -123,7 +123,7 @@ def accept_invitation(session: DatabaseSession, *, user_id: uuid.UUID, organizat
     accepted = (
         update(OrganizationMember)
         .where(OrganizationMember.user_id == user_id, OrganizationMember.status == MemberStatus.INVITED)
-        .values(status=MemberStatus.ACTIVE, joined_at=func.now())
+        .values({OrganizationMember.status: MemberStatus.ACTIVE, OrganizationMember.joined_at: func.now()})
         .returning(OrganizationMember.id)
     )
     with tenant(session, organization_id, user_id):
