@@ -12,6 +12,11 @@ from tests.deployment import NewStack, Stack, copy_of_the_checkout
 from tools.shell import environment
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Where the tests of tests/db that take a database run; docs/environments.md lists the names."""
+    parser.addoption("--environment", default="direct", help="a name of tests/db/environments.py (default: direct)")
+
+
 def pytest_configure() -> None:
     """A job in a shell's background ignores Ctrl-C, and so would everything that it starts; tests send it."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
