@@ -10,25 +10,43 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from psycopg import sql
 
 from tests.db import packaged_servers
 from tests.db.cold_start import sleeping
-from tests.db.conftest import Server, container, start_server
+from tests.db.conftest import Prepared, Server, container, start_server
 
 PASSWORD = "provider of a test"
-PROVIDERS_ROLES = ("anon", "authenticated", "service_role")  # of Supabase's API
+API_ROLES = ("anon", "authenticated", "service_role")  # Supabase's, whose requests come from the internet
 
 
 @dataclass(frozen=True)
 class Environment:
-    """`asleep` suspends the server, where it is one that sleeps; `pooled`: applications come through a pooler."""
+    """A server to prepare databases on.
+
+    `pooled`: applications come through a transaction pooler; `vectors`: it has pgvector; `suspend` sends a server that
+    sleeps to sleep; `api_grants`: what role postgres creates is open to API_ROLES.
+    """
 
     name: str
     server: Server
     pooled: bool = False
-    asleep: Callable[[], None] = lambda: None
+    vectors: bool = True
+    api_grants: bool = False
+    suspend: Callable[[], None] = lambda: None
+
+    @contextmanager
+    def application_url(self, prepared: Prepared, folder: Path) -> Iterator[str]:
+        """The URL by which the application of `prepared` connects here."""
+        from tests.db.test_transaction_pooler import neighbours, pooler  # noqa: PLC0415  # only where there is one
+
+        if not self.pooled:
+            yield prepared.app_url
+            return
+        with pooler(prepared, folder, size=2, login=prepared.access.application) as url, neighbours(url):
+            yield url
 
 
 @contextmanager
@@ -39,17 +57,17 @@ def start(name: str) -> Iterator[Environment]:
 
 
 @contextmanager
-def _own(name: str, *, pooled: bool = False) -> Iterator[Environment]:
+def _own(name: str, *, pooled: bool = False, vectors: bool = True) -> Iterator[Environment]:
     """This project's image; a superuser bootstraps."""
-    with start_server() as server:
-        yield Environment(name, server, pooled)
+    with start_server(vector=vectors) as server:
+        yield Environment(name, server, pooled, vectors)
 
 
 @contextmanager
 def _version(name: str, major: int) -> Iterator[Environment]:
     """PostgreSQL `major`; a superuser bootstraps."""
     with container(files=packaged_servers.files(major)) as server:
-        yield Environment(name, server)
+        yield Environment(name, server, vectors=major in packaged_servers.WITH_VECTOR)
 
 
 @contextmanager
@@ -71,7 +89,7 @@ def _cold_start(name: str) -> Iterator[Environment]:
     with container(superuser="cloud_admin") as server, sleeping((server.host, server.port)) as proxy:
         seen = replace(_owned_by_neon(server), port=proxy.port)
         identity = {**seen.bootstraps, "port": str(proxy.port)}
-        yield Environment(name, replace(seen, identity=identity), asleep=proxy.suspend)
+        yield Environment(name, replace(seen, identity=identity), suspend=proxy.suspend)
 
 
 @contextmanager
@@ -91,6 +109,7 @@ def _supabase(name: str, *, grants: bool, vector: bool) -> Iterator[Environment]
             name,
             replace(server, identity=_identity(server, "postgres"), template="provided"),
             pooled=True,
+            api_grants=grants,
         )
 
 
@@ -143,6 +162,7 @@ ALTER DEFAULT PRIVILEGES FOR ROLE postgres, supabase_admin
 ENVIRONMENTS: dict[str, Callable[[str], AbstractContextManager[Environment]]] = {
     "direct": _own,
     "pooler": partial(_own, pooled=True),
+    "without-vector": partial(_own, vectors=False),
     "neon-like": _neon,
     "supabase-like": partial(_supabase, grants=True, vector=True),
     "supabase-like-no-vector-yet": partial(_supabase, grants=True, vector=False),
