@@ -6,6 +6,7 @@ from db.bootstrap import AppAccess
 from db.bootstrap.catalogue import Catalogue
 from db.bootstrap.roles import groups
 from db.errors import BootstrapError
+from db.settings import embeddings
 
 EXTENSION_SCHEMA = "extensions"
 REQUIRED = ("uuid-ossp", "pg_trgm")
@@ -78,6 +79,8 @@ def ensure_contents(catalogue: Catalogue, access: AppAccess) -> tuple[list[str],
     schemas = [EXTENSION_SCHEMA]
     missing = []
     for extension in (*REQUIRED, *OPTIONAL):
+        if extension == "vector" and embeddings() == "jsonb":
+            continue
         schema = _ensure_extension(catalogue, extension, access.database)
         if schema is None:
             missing.append(extension)
@@ -136,11 +139,12 @@ def _ensure_extension(catalogue: Catalogue, name: str, database: str) -> str | N
     schema = catalogue.value(query, name)
     if schema is None:
         if not catalogue.value("SELECT 1 FROM pg_available_extensions WHERE name = %s", name):
-            if name in OPTIONAL:
+            if name in OPTIONAL and embeddings() == "auto":
                 return None
-            raise BootstrapError(
-                f"the server of database {database} lacks extension {name}: install PostgreSQL's contrib package"
+            cure = (
+                "install pgvector, or set DB_EMBEDDINGS to jsonb" if name == "vector" else "install its contrib package"
             )
+            raise BootstrapError(f"the server of database {database} lacks extension {name}: {cure}")
         catalogue.change(
             f"created extension {name} in {database}", "CREATE EXTENSION {} WITH SCHEMA {}", name, EXTENSION_SCHEMA
         )
