@@ -150,12 +150,32 @@ def images(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """With `--environment`: each of its tests once in each environment."""
+    from tests.db.environments import ENVIRONMENTS  # noqa: PLC0415  # it imports this module
+
+    wanted: list[str] = metafunc.config.getoption("--environment")
+    if wanted and "route" in metafunc.fixturenames:
+        every = list(ENVIRONMENTS) if "all" in wanted else wanted
+        metafunc.parametrize("server", every, indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `--environment`: only what takes a `route`, so what is the data layer's."""
+    if config.getoption("--environment"):
+        kept = [item for item in items if "route" in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(
+            items=[item for item in items if "route" not in getattr(item, "fixturenames", ())]
+        )
+        items[:] = kept
+
+
 @pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """The server of the environment that `--environment` names, else this project's own, with pgvector."""
     from tests.db import environments  # noqa: PLC0415  # it imports this module
 
-    with environments.start(request.config.getoption("--environment")) as environment:
+    with environments.start(getattr(request, "param", "direct")) as environment:
         yield environment.server
 
 

@@ -65,10 +65,10 @@ def maps(environment: Environment, prepare: Prepare) -> Prepared:
     return prepared
 
 
-def identity(environment: Environment, prepared: Prepared, *, prompt: bool = True) -> closing[Connection]:
+def identity(environment: Environment, prepared: Prepared) -> closing[Connection]:
     """A connection of who bootstraps to the database of `prepared`."""
     keywords = {**environment.server.bootstraps, "port": environment.server.admin["port"]}
-    return closing(psycopg.connect(**keywords, dbname=prepared.access.database, autocommit=prompt))  # type: ignore[arg-type]
+    return closing(psycopg.connect(**keywords, dbname=prepared.access.database, autocommit=True))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +115,19 @@ def test_supabases_own_schemas_and_roles_are_out_of_reach(environment: Environme
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement)
+
+
+@pytest.mark.parametrize("environment", SUPABASE, indirect=True)
+def test_vector_is_created_in_supabases_schema_for_extensions_unless_it_stands_there(
+    environment: Environment, maps: Prepared
+) -> None:
+    created = f"created extension vector in {maps.access.database}" in maps.outcome.changes
+
+    assert created == environment.name.endswith("no-vector-yet")
+    assert maps.rows(
+        "SELECT extnamespace::regnamespace::text, n.nspowner::regrole::text FROM pg_extension"
+        " JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'vector'"
+    ) == [("extensions", "postgres")]
 
 
 @pytest.mark.parametrize("environment", SUPABASE, indirect=True)
