@@ -5,10 +5,10 @@ PYTHON ?= python3
 prepare = setup="$$($(PYTHON) -m tools shell)" && eval "$$setup"
 
 .DEFAULT_GOAL := help
-.PHONY: help tools python up down test check figures bench docs snapshots lock revision
+.PHONY: help tools python up down test check environments figures bench docs snapshots lock revision
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 tools: ## bring what this machine lacks: Python environment, Pulumi, Docker engine, base images
 	@$(PYTHON) -m tools install
@@ -28,6 +28,9 @@ check: python ## formatting, lint, types and the tests that need no Docker; unde
 test: tools ## everything: check, then a real Postgres and real deployments; brings what it needs
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
 	@.venv/bin/pytest -n 2 --dist loadfile tests
+
+environments: tools ## the data layer's tests in each environment of docs/environments.md; `make test` runs the rest there
+	@.venv/bin/pytest -n 2 --dist loadfile tests/db --environment all
 
 python:
 	@$(PYTHON) -m tools python

@@ -1,4 +1,4 @@
-"""Settings of the connection pool, from the environment of the application.
+"""Settings of the connection pool, from the environment of the application, and how migrations store embeddings.
 
 | variable | default | meaning |
 | --- | --- | --- |
@@ -10,6 +10,7 @@
 | DB_CONNECT_PATIENCE | 15 | seconds over all attempts to connect |
 | DB_SLOW_QUERY_MS | 500 | milliseconds from which a statement is logged as slow; 0 logs none |
 | DB_PREPARED_STATEMENTS | off | on, where the URL is direct or its pooler tracks prepared statements |
+| DB_EMBEDDINGS | auto | how migrations store embeddings: vector, jsonb, or auto: vector where the server has it |
 """
 
 from __future__ import annotations
@@ -24,6 +25,15 @@ from db.errors import SettingsError
 _RECYCLE = 280  # Neon suspends an idle compute after 300 s and cuts its connections
 _MAXIMUM = 1000  # a pool beyond this exhausts any server: more likely a typing error
 _SWITCH = {"on": True, "off": False}
+EMBEDDINGS = ("auto", "vector", "jsonb")
+
+
+def embeddings(environ: Mapping[str, str] | None = None) -> str:
+    """DB_EMBEDDINGS, one of EMBEDDINGS. Raises SettingsError for another word."""
+    chosen = ((os.environ if environ is None else environ).get("DB_EMBEDDINGS") or "auto").lower()
+    if chosen not in EMBEDDINGS:
+        raise SettingsError(f'DB_EMBEDDINGS is "{chosen}": write {", ".join(EMBEDDINGS[:-1])} or {EMBEDDINGS[-1]}')
+    return chosen
 
 
 @dataclass(frozen=True)

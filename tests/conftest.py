@@ -12,8 +12,24 @@ from tests.deployment import NewStack, Stack, copy_of_the_checkout
 from tools.shell import environment
 
 
-def pytest_configure() -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Where the data layer's tests run; docs/environments.md lists the names."""
+    parser.addoption(
+        "--environment",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="run what takes a `route`, and only that, in this environment of tests/db/environments.py; or `all`",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """A job in a shell's background ignores Ctrl-C, and so would everything that it starts; tests send it."""
+    if wanted := set(config.getoption("--environment")) - {"all"}:
+        from tests.db.environments import ENVIRONMENTS  # noqa: PLC0415  # few runs name one
+
+        if unknown := sorted(wanted - ENVIRONMENTS.keys()):
+            raise pytest.UsageError(f'no environment "{unknown[0]}": there are {", ".join(ENVIRONMENTS)}, and all')
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

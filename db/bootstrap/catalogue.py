@@ -17,7 +17,7 @@ class Catalogue:
     def __init__(self, connection: Connection, changes: list[str], report: Callable[[str], None]) -> None:
         self.connection = connection
         self._changes = changes
-        self._report = report
+        self.report = report
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """All rows of `query`."""
@@ -35,7 +35,7 @@ class Catalogue:
         )
         self.connection.execute(composed)
         self._changes.append(what)
-        self._report(what)
+        self.report(what)
 
     def is_superuser(self) -> bool:
         """Whether the administrator is one; managed providers give none."""

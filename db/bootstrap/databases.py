@@ -6,6 +6,7 @@ from db.bootstrap import AppAccess
 from db.bootstrap.catalogue import Catalogue
 from db.bootstrap.roles import groups
 from db.errors import BootstrapError
+from db.settings import embeddings
 
 EXTENSION_SCHEMA = "extensions"
 REQUIRED = ("uuid-ossp", "pg_trgm")
@@ -30,7 +31,7 @@ def ensure_database(catalogue: Catalogue, access: AppAccess) -> None:
     if catalogue.value("SELECT 1 FROM pg_database WHERE datname = %s", name) is None:
         # template0: template1 may hold what somebody put there
         catalogue.change(f"created database {name}", "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'", name)
-    close_to_public(catalogue, name)
+        close_to_public(catalogue, name)
     owner, application, readonly = groups(access.app)
     # TEMPORARY: bulk writes go through temporary tables; a report needs none
     for group, privileges in (
@@ -65,13 +66,21 @@ def ensure_contents(catalogue: Catalogue, access: AppAccess) -> tuple[list[str],
     Returns the schemas that hold the extensions, for the search_path, and the optional extensions that are missing.
     """
     owner, application, readonly = groups(access.app)
-    _close_public_schema(catalogue)
+    if others := _schemas_of_others(catalogue):
+        catalogue.report(
+            f"database {access.database} stays open to PUBLIC: others work in it too (schemas {', '.join(others)})"
+        )
+    else:
+        close_to_public(catalogue, access.database)
+        _close_public_schema(catalogue)
     _ensure_schema(catalogue, EXTENSION_SCHEMA, None)
     _ensure_schema(catalogue, access.app, owner)
     _ensure_usage(catalogue, access.app, (application, readonly))
     schemas = [EXTENSION_SCHEMA]
     missing = []
     for extension in (*REQUIRED, *OPTIONAL):
+        if extension == "vector" and embeddings() == "jsonb":
+            continue
         schema = _ensure_extension(catalogue, extension, access.database)
         if schema is None:
             missing.append(extension)
@@ -81,6 +90,21 @@ def ensure_contents(catalogue: Catalogue, access: AppAccess) -> tuple[list[str],
         _ensure_usage(catalogue, schema, (owner, application, readonly))
     _ensure_default_privileges(catalogue, access.app)
     return schemas, tuple(missing)
+
+
+def _schemas_of_others(catalogue: Catalogue) -> list[str]:
+    """Schemas of a provider or of other applications, whose logins may have no right but PUBLIC's to connect.
+
+    Supabase's services are such. None on a cluster whose superuser bootstraps: that one is ours.
+    """
+    if catalogue.is_superuser():
+        return []
+    found = catalogue.rows(
+        "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> ALL (%s)"
+        " AND pg_get_userbyid(nspowner) <> nspname || '_owner' ORDER BY 1",
+        ["information_schema", "public", EXTENSION_SCHEMA],
+    )
+    return [name for (name,) in found]
 
 
 def _close_public_schema(catalogue: Catalogue) -> None:
@@ -115,11 +139,12 @@ def _ensure_extension(catalogue: Catalogue, name: str, database: str) -> str | N
     schema = catalogue.value(query, name)
     if schema is None:
         if not catalogue.value("SELECT 1 FROM pg_available_extensions WHERE name = %s", name):
-            if name in OPTIONAL:
+            if name in OPTIONAL and embeddings() == "auto":
                 return None
-            raise BootstrapError(
-                f"the server of database {database} lacks extension {name}: install PostgreSQL's contrib package"
+            cure = (
+                "install pgvector, or set DB_EMBEDDINGS to jsonb" if name == "vector" else "install its contrib package"
             )
+            raise BootstrapError(f"the server of database {database} lacks extension {name}: {cure}")
         catalogue.change(
             f"created extension {name} in {database}", "CREATE EXTENSION {} WITH SCHEMA {}", name, EXTENSION_SCHEMA
         )

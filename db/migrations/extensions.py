@@ -5,11 +5,19 @@ from __future__ import annotations
 import sqlalchemy
 from alembic import context, op
 
+from db.settings import embeddings
+
 SCHEMA = "extensions"
 
 
 def available(name: str) -> bool:
-    """Whether the server can offer extension `name`; True when only SQL is printed (`--sql`)."""
+    """Whether to use extension `name`: where the server can offer it, or, of vector, as DB_EMBEDDINGS says.
+
+    True when only SQL is printed (`--sql`), unless embeddings are to be JSONB.
+    """
+    chosen = embeddings() if name == "vector" else "auto"
+    if chosen != "auto":
+        return chosen == "vector"
     if context.is_offline_mode():
         return True
     found = op.get_bind().scalar(

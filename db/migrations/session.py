@@ -35,6 +35,7 @@ from db.urls import DatabaseURL
 URL_VARIABLE = "POSTGRES_DIRECT_URL"
 _WRITING = ("upgrade", "downgrade", "stamp")
 _POOLER_PATIENCE = 5.0  # seconds; a pool of one server connection makes the probe wait for itself
+_POOLER_PROBES = 25  # where others keep a pool of two busy, half of the probes come back to the process they began with
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -157,6 +158,13 @@ def refuse_transaction_pooler(control: Connection, connection: sqlalchemy.Connec
 
     Behind a transaction pooler the advisory lock and every SET would stay with a server connection that others use.
     """
+    # the server itself announces its process at login, poolers announce a number of their own
+    announced = control.info.backend_pid == _scalar(control, "SELECT pg_backend_pid()")
+    for _ in range(1 if announced else _POOLER_PROBES):
+        _probe_for_pooler(control, connection)
+
+
+def _probe_for_pooler(control: Connection, connection: sqlalchemy.Connection) -> None:
     before = _scalar(control, "SELECT pg_backend_pid()")
     connection.exec_driver_sql("SELECT 1")  # begins a transaction
     starved = threading.Event()  # set before the rollback, so that it is set when `control` gets its answer by that

@@ -29,6 +29,7 @@ _numbers = itertools.count(1)  # of databases, so that no two tests share one
 Connection = psycopg.Connection[tuple[Any, ...]]
 PASSWORDS = {"owner": "owner of a test", "app": "app of a test", "readonly": "reader of a test"}
 _SERVER_STARTS_WITHIN = 60  # seconds
+SUPERUSER = "postgres"
 
 # As root: removes what the test wants missing, then becomes the image's postgres (uid 999).
 _RUN = """
@@ -38,7 +39,7 @@ data=/test/data
 install -d -o 999 -g 999 -m 0700 $data
 printf %s "$ADMIN_PASSWORD" > /tmp/admin && chown 999 /tmp/admin
 as="setpriv --reuid=999 --regid=999 --clear-groups env HOME=/tmp PATH=$SERVER/bin:$PATH"
-$as initdb -D $data -U postgres --encoding=UTF8 --locale=C.UTF-8 --auth=scram-sha-256 --pwfile=/tmp/admin
+$as initdb -D $data -U $ADMIN --encoding=UTF8 --locale=C.UTF-8 --auth=scram-sha-256 --pwfile=/tmp/admin
 echo 'host all all all scram-sha-256' >> $data/pg_hba.conf
 exec $as postgres -D $data -c listen_addresses='*' -c unix_socket_directories=/tmp -c fsync=off -c max_connections=200
 """
@@ -51,6 +52,15 @@ class Server:
     admin: dict[str, str]
     host: str
     port: int
+    identity: dict[str, str] | None = None
+    """Keywords of the role that bootstraps, where that is not the superuser: a provider gives none."""
+    template: str | None = None
+    """The database that the provider makes new ones of, given to `identity`; None where the bootstrap makes them."""
+
+    @property
+    def bootstraps(self) -> dict[str, str]:
+        """Whoever bootstraps here."""
+        return self.identity or self.admin
 
     def connect(self, database: str = "postgres") -> Connection:
         """As the superuser, in autocommit."""
@@ -80,7 +90,7 @@ def start_server(*, vector: bool = True) -> Iterator[Server]:
 
 
 @contextmanager
-def container(*, without: str = "", files: Path | None = None) -> Iterator[Server]:
+def container(*, without: str = "", files: Path | None = None, superuser: str = SUPERUSER) -> Iterator[Server]:
     """A server in a container, without the extension `without`; `files` is the folder of another version's server."""
     image = os.environ.get("PGSTACK_TEST_POSTGRES_IMAGE")
     if not image:
@@ -92,6 +102,7 @@ def container(*, without: str = "", files: Path | None = None) -> Iterator[Serve
         user="0",
         detach=True,
         environment={
+            "ADMIN": superuser,
             "ADMIN_PASSWORD": "admin of a test",
             "WITHOUT": without,
             "SERVER": "/other" if files else "/usr/lib/postgresql/16",
@@ -105,7 +116,7 @@ def container(*, without: str = "", files: Path | None = None) -> Iterator[Serve
         container.reload()
         published = container.ports["5432/tcp"] or []
         port = published[0]["HostPort"]
-        admin = {"host": "127.0.0.1", "port": port, "user": "postgres", "password": "admin of a test"}
+        admin = {"host": "127.0.0.1", "port": port, "user": superuser, "password": "admin of a test"}
         server = Server(admin, "127.0.0.1", int(port))
         try:
             _await_answer(server)
@@ -139,11 +150,33 @@ def images(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """With `--environment`: each of its tests once in each environment."""
+    from tests.db.environments import ENVIRONMENTS  # noqa: PLC0415  # it imports this module
+
+    wanted: list[str] = metafunc.config.getoption("--environment")
+    if wanted and "route" in metafunc.fixturenames:
+        every = list(ENVIRONMENTS) if "all" in wanted else wanted
+        metafunc.parametrize("server", every, indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `--environment`: only what takes a `route`, so what is the data layer's."""
+    if config.getoption("--environment"):
+        kept = [item for item in items if "route" in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(
+            items=[item for item in items if "route" not in getattr(item, "fixturenames", ())]
+        )
+        items[:] = kept
+
+
 @pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
-    """A server with pgvector."""
-    with start_server() as started:
-        yield started
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """The server of the environment that `--environment` names, else this project's own, with pgvector."""
+    from tests.db import environments  # noqa: PLC0415  # it imports this module
+
+    with environments.start(getattr(request, "param", "direct")) as environment:
+        yield environment.server
 
 
 @pytest.fixture(scope="session")
@@ -207,9 +240,10 @@ def preparing(server: Server) -> Iterator[Prepare]:
         if host != app:
             return guest(app, prepared(host, on))
         worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-        access = access_for(app, f"test_{os.getpid()}_{worker}_{next(_numbers)}")
-        outcome = bootstrap(on.admin, [access], report=lambda _: None)
-        made.append(Prepared(on, access, outcome))
+        database = f"test_{os.getpid()}_{worker}_{next(_numbers)}"
+        access = access_for(app, database)
+        provide(on, database)
+        made.append(Prepared(on, access, bootstrap(on.bootstraps, [access], report=lambda _: None)))
         return made[-1]
 
     yield prepared
@@ -217,6 +251,19 @@ def preparing(server: Server) -> Iterator[Prepare]:
         with closing(done.server.connect()) as connection:
             connection.execute(
                 sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(done.access.database))
+            )
+
+
+def provide(server: Server, database: str) -> None:
+    """What a provider does before it hands over a database; nothing where the bootstrap makes it."""
+    if server.template is not None:
+        with closing(server.connect()) as admin:
+            admin.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(
+                    sql.Identifier(database),
+                    sql.Identifier(server.template),
+                    sql.Identifier(server.bootstraps["user"]),
+                )
             )
 
 
@@ -232,7 +279,7 @@ def guest(app: str, host: Prepared) -> Prepared:
     migrations.upgrade(host.access.app, host.owner_url, report=lambda _: None)
     seeds.seed(host.access.app, host.owner_url, ["demo"], environment="dev", report=lambda _: None)
     access = access_for(app, host.access.database)
-    return Prepared(host.server, access, bootstrap(host.server.admin, [access], report=lambda _: None))
+    return Prepared(host.server, access, bootstrap(host.server.bootstraps, [access], report=lambda _: None))
 
 
 @pytest.fixture

@@ -150,6 +150,14 @@ def test_migrations_refuse_a_transaction_pooler_and_change_nothing(
     assert dovvybuddy.rows("SELECT FROM pg_class WHERE relnamespace = 'dovvybuddy'::regnamespace") == []
 
 
+def test_migrations_refuse_a_transaction_pooler_that_others_keep_busy(dovvybuddy: Prepared, tmp_path: Path) -> None:
+    """Then a transaction often meets the server connection again that the one before it had."""
+    with pooler(dovvybuddy, tmp_path, size=2) as url, neighbours(url):
+        for _ in range(10):
+            with pytest.raises(PoolerError, match="leads to a transaction pooler"):
+                migrations.upgrade("dovvybuddy", url, report=lambda _: None)
+
+
 def test_a_session_pooler_is_as_good_as_a_direct_connection(dovvybuddy: Prepared, tmp_path: Path) -> None:
     with pooler(dovvybuddy, tmp_path, mode="session", size=5) as url:
         assert migrations.upgrade("dovvybuddy", url, report=lambda _: None)
