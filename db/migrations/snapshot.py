@@ -32,7 +32,7 @@ Rows = list[tuple[str, str, dict[str, Any]]]
 COMMAND = "make snapshots"
 FILE = "schema.json"
 WITHOUT_VECTOR = "schema-without-vector.json"
-MONTH = "YYYY_MM"  # stands for the month in the names of partitions, which are alike
+MONTH = "yyyy_mm"  # stands for the month in the names of partitions, which are alike
 _QUERIES = Path(__file__).parent / "catalogue"
 # Schemas that Neon and Supabase bring along; no app's business.
 _PROVIDERS = (
@@ -57,7 +57,7 @@ FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace"""
 class Snapshot:
     """Objects of one app by kind and name; names of what belongs to a table are "table.name".
 
-    `months` are the monthly partitions found, by the name they share ("bot_logs_YYYY_MM"), each as "2026_11"; `month`
+    `months` are the monthly partitions found, by the name they share ("bot_logs_yyyy_mm"), each as "2026_11"; `month`
     is the server's. A snapshot that is a file has neither: its partitions are named as in `months`.
     """
 

@@ -344,7 +344,7 @@ def test_months_made_and_retired_at_run_time_are_no_drift(connections: dict[str,
 def test_a_month_between_others_without_a_partition_is_told_by_its_number(connections: dict[str, Connection]) -> None:
     connection = connections["bots"]
     with connection.transaction(force_rollback=True):
-        lost = snapshot.read(connection, "bots").months["bot_logs_YYYY_MM"][2]
+        lost = snapshot.read(connection, "bots").months["bot_logs_yyyy_mm"][2]
         connection.execute(f"DROP TABLE bots.bot_logs_{lost}")
         [told] = drift.compare(snapshot.load("bots"), snapshot.read(connection, "bots"))
 
