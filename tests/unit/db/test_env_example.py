@@ -28,7 +28,7 @@ def names_in_the_code() -> set[str]:
 def test_every_variable_that_the_code_reads_is_there_and_nothing_else() -> None:
     of_each_app = {f"{name.upper()}_DATABASE_URL" for name in apps.names()}  # db.health makes these names
 
-    no_variables = {"_DATABASE_URL", "YYYY_MM"}  # the ending of those, and a month in a partition's name
+    no_variables = {"_DATABASE_URL"}  # the ending of those
 
     assert names_in_the_code() - no_variables | of_each_app | FOR_OTHERS == EXAMPLE.keys()
 
