@@ -148,11 +148,10 @@ def _sentence(kind: str, detail: str, ours: Any, theirs: Any) -> str:
         return _of_values(ours or [], theirs or [])
     if detail == "body":
         return _of_body(ours or [], theirs or [])
-    if detail == "state" and ours is None:
-        lead = f"is {theirs} in the database"
-    else:
-        lead = f"differs in its {_CALLED.get(detail, detail)}" if detail != "definition" else "is defined otherwise"
     meaning = _MEANING.get((kind, detail))
+    if detail == "state" and theirs is not None:
+        return f"is {theirs} in the database: {meaning or 'not as it should be'}; the repository says it is valid"
+    lead = f"differs in its {_CALLED.get(detail, detail)}" if detail != "definition" else "is defined otherwise"
     said, has = (_shown(kind, detail, it) for it in (ours, theirs))
     return f"{lead}: the repository says {said}, the database has {has}{f' ({meaning})' if meaning else ''}"
 
@@ -176,10 +175,9 @@ def _of_values(ours: list[str], theirs: list[str]) -> str:
 def _of_body(ours: list[str], theirs: list[str]) -> str:
     pairs = enumerate(zip([*ours, "(its end)"], [*theirs, "(its end)"], strict=False), 1)
     at, one, other = next(((at, one, other) for at, (one, other) in pairs if one != other), (1, "", ""))
-    return (
-        f"has another body, from its line {at} on: the repository says {one.strip()!r}, the database has"
-        f" {other.strip()!r}"
-    )
+    if one.strip() != other.strip():
+        one, other = one.strip(), other.strip()
+    return f"has another body, from its line {at} on: the repository says {one!r}, the database has {other!r}"
 
 
 def _shown(kind: str, detail: str, value: Any) -> str:

@@ -51,7 +51,10 @@ def way_out(app: str, kind: str, name: str, detail: str, ours: Definition | None
         return f"`{_grant(app, name, detail, ours or {}, theirs or {})}`, or keep the change as a new revision"
     if ours is None:
         dropped = _drop(app, kind, name)
-        keep = f"if it is wanted, write the revision that makes it (pgstack migrate revision {app}); else"
+        rows = (
+            ", once nobody needs its rows," if kind in {"table", "column", "materialized view", "stray schema"} else ""
+        )
+        keep = f"if it is wanted, write the revision that makes it (pgstack migrate revision {app}); else{rows}"
         return f"{keep} {f'`{dropped}`' if dropped else 'drop it'}"
     statement = _restore(app, kind, name, ours) if theirs is None else _alter(app, kind, name, detail, ours)
     if statement is None:

@@ -108,7 +108,7 @@ MISSED = {
     ),
     "INVALID index": Injected(
         "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'bots.ix_bots_search'::regclass",
-        ("bots: index bots.ix_bots_search is INVALID in the database: the repository says valid",),
+        ("bots: index bots.ix_bots_search is INVALID in the database: a build of it failed or was stopped",),
     ),
     "partition detached": Injected(
         f"DO $$ BEGIN EXECUTE 'ALTER TABLE bots.bot_logs DETACH PARTITION bots.bot_logs_' || {NOW}; END $$",
