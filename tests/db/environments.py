@@ -71,10 +71,12 @@ def _version(name: str, major: int) -> Iterator[Environment]:
 
 
 @contextmanager
-def _neon(name: str) -> Iterator[Environment]:
+def _neon(name: str, *, major: int | None = None) -> Iterator[Environment]:
     """No superuser, but a role that makes roles and databases, and that no policy binds; a pooler in front."""
-    with container(superuser="cloud_admin") as server:
-        yield Environment(name, _owned_by_neon(server), pooled=True)
+    files = packaged_servers.files(major) if major else None
+    with container(files=files, superuser="cloud_admin") as server:
+        vectors = major is None or major in packaged_servers.WITH_VECTOR
+        yield Environment(name, _owned_by_neon(server), pooled=True, vectors=vectors)
 
 
 def _owned_by_neon(server: Server) -> Server:
@@ -164,6 +166,7 @@ ENVIRONMENTS: dict[str, Callable[[str], AbstractContextManager[Environment]]] = 
     "pooler": partial(_own, pooled=True),
     "without-vector": partial(_own, vectors=False),
     "neon-like": _neon,
+    "neon-like-15": partial(_neon, major=15),  # where a member of a role may always become it
     "supabase-like": partial(_supabase, grants=True, vector=True),
     "supabase-like-no-vector-yet": partial(_supabase, grants=True, vector=False),
     "supabase-like-closed": partial(_supabase, grants=False, vector=True),

@@ -84,7 +84,10 @@ def test_the_way_back_ends_with_the_schema_with_vectors_and_finds_the_same(
 
     assert embeddings.to_vectors(upgraded(fallback).owner_url, report=lines.append)
 
-    assert lines == ["dovvybuddy: 4 embeddings are vectors now", "dovvybuddy: their index is built"]
+    assert [line.partition(" (")[0] for line in lines] == [
+        "dovvybuddy: 4 embeddings are vectors now",
+        "dovvybuddy: their index is built",
+    ]
     assert catalogue.read(fallback, "dovvybuddy") == catalogue.read(with_vectors, "dovvybuddy")
     assert found(fallback) == before
     assert [len(it) for it in before] == [4] * 4
@@ -147,7 +150,8 @@ def test_as_a_command_it_says_what_it_did_or_fails_in_one_line(fallback: Prepare
     refused, done = command(fallback.app_url), command(upgraded(fallback).owner_url)
 
     assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
-    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "dovvybuddy: 4 embeddings are vectors now")
+    assert done.returncode == 0
+    assert done.stdout.startswith("dovvybuddy: 4 embeddings are vectors now")
 
 
 def test_vectors_by_setting_are_refused_by_a_server_that_has_none(

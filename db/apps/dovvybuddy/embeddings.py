@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -70,16 +71,19 @@ def _converted(connection: sqlalchemy.Connection, report: Callable[[str], None])
         _settle(connection)
         if vectors.storage(connection, TABLE, "embedding") == "vector":
             return False
-        connection.exec_driver_sql(f"LOCK TABLE {TABLE} IN ACCESS EXCLUSIVE MODE")  # no row comes in after the look
+        # before the lock, as it takes as long as the rewrite; a row that comes in after it fails the rewrite as a whole
         if unfit := connection.scalars(sqlalchemy.text(_UNFIT)).all():
             more = f" and {len(unfit) - _SHOWN} more" if len(unfit) > _SHOWN else ""
             raise TargetError(
                 f"embeddings of {TABLE} are no vectors: mend or delete the rows with id"
                 f" {', '.join(unfit[:_SHOWN])}{more}; nothing was changed"
             )
+        began = time.monotonic()
         connection.exec_driver_sql(_CONVERT)
         count = connection.scalar(sqlalchemy.text(f"SELECT count(*) FROM {TABLE}"))  # noqa: S608  # a constant
-    report(f"dovvybuddy: {count} embeddings are vectors now")
+    report(
+        f"dovvybuddy: {count} embeddings are vectors now (their table was locked for {time.monotonic() - began:.1f} s)"
+    )
     return True
 
 
