@@ -5,7 +5,7 @@ PYTHON ?= python3
 prepare = setup="$$($(PYTHON) -m tools shell)" && eval "$$setup"
 
 .DEFAULT_GOAL := help
-.PHONY: help tools python up down test check figures bench docs lock revision
+.PHONY: help tools python up down test check figures bench docs lock revision hooks
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,12 +21,12 @@ down: tools ## destroy a stack; asks first, YES=1 does not (STACK=dev)
 	@[ -n "$(YES)" ] || [ -t 0 ] || { echo "make down asks first, and there is no terminal: make down STACK=$(STACK) YES=1" >&2; exit 2; }
 	@$(prepare) && pgstack recover --quiet --stack '$(STACK)' && pulumi destroy --stack '$(STACK)' $(if $(YES),--yes --skip-preview)
 
-check: python ## formatting, lint, types and the tests that need no Docker; under a minute
-	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
+check: python ## formatting, lint (of migrations too), types and the tests that need no Docker; under a minute
+	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/pgstack migrate lint
 	@.venv/bin/pytest -n 2 tests/unit tests/infra
 
 test: tools ## everything: check, then a real Postgres and real deployments; brings what it needs
-	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
+	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/pgstack migrate lint
 	@.venv/bin/pytest -n 2 --dist loadfile tests
 
 python:
@@ -45,6 +45,9 @@ lock: python ## pin requirements.in again, with every hash, into requirements.tx
 	@test -x .venv/lock/bin/uv || { .venv/bin/python -m venv .venv/lock && .venv/lock/bin/pip install --quiet uv; }
 	@.venv/lock/bin/uv pip compile --quiet --generate-hashes --python-version 3.11 \
 	  --prerelease=if-necessary-or-explicit requirements.in -o requirements.txt
+
+hooks: ## refuse a commit whose migrations do not pass the fast gates
+	@git config core.hooksPath .githooks
 
 revision: python ## a new migration (APP=dovvybuddy MESSAGE="add slug")
 	@.venv/bin/pgstack migrate revision $(APP) "$(MESSAGE)"

@@ -9,6 +9,7 @@ import typer
 from ops.backup import backup
 from ops.env import env
 from ops.keys import keys
+from ops.lint import lint, write_sums
 from ops.logs import logs
 from ops.migrate import migrate
 from ops.power import start, stop
@@ -45,6 +46,8 @@ def _every_verb(
 for verb in (status, env, logs, start, stop, reset, seed, recover):
     app.command()(verb)
 app.command(context_settings={"ignore_unknown_options": True})(psql)  # they are psql's own
+migrate.command()(lint)
+migrate.command("sum")(write_sums)
 app.add_typer(migrate)
 app.add_typer(backup)
 app.add_typer(keys)

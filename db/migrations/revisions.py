@@ -103,9 +103,11 @@ def read(app: str, path: Path) -> Revision:
     """One migration file. Raises RevisionError naming the file and all that its header lacks."""
     if not _FILE_NAME.fullmatch(path.name):
         raise RevisionError(f"{path.name}: name it like 0002_what_it_does.py")
-    text = path.read_bytes().decode()
     try:
+        text = path.read_bytes().decode()
         tree = ast.parse(text)
+    except UnicodeDecodeError as error:
+        raise RevisionError(f"{path.name}: byte {error.start} is not UTF-8, let alone ASCII") from None
     except SyntaxError as error:
         raise RevisionError(f"{path.name}: line {error.lineno} is no Python ({error.msg})") from None
     names = _assigned(tree)

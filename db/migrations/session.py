@@ -29,7 +29,7 @@ from psycopg import sql
 
 from db import apps, connections, engine
 from db.errors import DbError, PoolerError, TargetError
-from db.migrations import failures, history, lock
+from db.migrations import failures, history, lock, sums
 from db.migrations.revisions import HOME, Revision, revisions
 from db.urls import DatabaseURL
 
@@ -89,6 +89,7 @@ class Job:
                     check_target(control, self.app)
                     history.prepare(control, self.app)
                     history.compare(control, self.app, files)
+                    sums.verify(self.app, files, self.home)
                 try:
                     self._attempt(steps, lambda: _once(connection, self.app, steps, migrate))
                 except (DbError, CommandError):

@@ -166,6 +166,16 @@ class TestAppliedRevisionsAreNeverEdited:
         assert "\n" not in message
         assert maps.rows(EVERYTHING) == before
 
+    def test_one_that_was_edited_before_it_is_applied_is_refused_too(self, maps: Prepared, home: Path) -> None:
+        path = home / f"alembic/versions/maps/{SECOND}.py"
+        path.write_text(path.read_text() + "\n# an afterthought\n")
+
+        with pytest.raises(
+            RevisionError, match=rf"nothing was changed: alembic/versions/maps/{SECOND}\.py: edited: it is"
+        ):
+            migrations.upgrade("maps", maps.owner_url, home=home, report=silent)
+        assert migrations.current("maps", maps.owner_url) is None
+
     def test_another_line_end_is_no_edit(self, migrated: Prepared, home: Path) -> None:
         for path in (home / "alembic/versions/maps").glob("*.py"):
             path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
