@@ -35,8 +35,8 @@ python:
 figures: tools ## measure README's figures on this machine; COLD=1 also builds everything from nothing
 	@.venv/bin/python -m tests.figures $(if $(COLD),--cold)
 
-bench: tools ## what db/ costs beside raw psycopg, directly and through the pooler; after a `make up`
-	@.venv/bin/python -m tests.bench
+bench: tools ## what db/ and its migrations cost, beside raw psycopg; after a `make up`
+	@.venv/bin/python -m tests.bench && .venv/bin/python -m tests.migration_figures
 
 docs: python ## write what is generated: docs/schemas, docs/drizzle, docs/requirements.md
 	@.venv/bin/python -m db.diagrams && .venv/bin/python -m db.drizzle && .venv/bin/python -m tests.requirements

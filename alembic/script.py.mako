@@ -8,8 +8,7 @@ Rollback: alembic -n ${config.config_ini_section} downgrade ${down_revision if d
 Rule: the previous release runs while and after this is applied. So add before you remove: new columns are nullable or
 have a default, nothing that running code uses is dropped, renamed or narrowed; that comes a release later.
 Once committed this file is never edited: its checksum stands in every database. Mend it with another revision.
-Finished? `pgstack migrate sum ${config.config_ini_section}`, then `pgstack migrate lint ${config.config_ini_section}`. A rule that is broken on purpose needs its reason in this
-file: "pgstack: allow RULE: reason", as a comment.
+When it is finished: `pgstack migrate sum ${config.config_ini_section}`, then `pgstack migrate lint`, which says how to mend what it refuses.
 """
 
 import sqlalchemy as sa

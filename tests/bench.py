@@ -277,7 +277,8 @@ def _prepared(server: Server, app: str) -> Prepared:
     return prepared
 
 
-def _choose_images() -> None:
+def choose_images() -> None:
+    """Name the newest images of this machine where the environment names none."""
     client = docker.from_env()
     for role, repository in (("POSTGRES", "pgstack/postgres"), ("POOLER", "pgstack/pgbouncer")):
         found = sorted(client.images.list(repository), key=lambda it: str(it.attrs["Created"]))
@@ -289,7 +290,7 @@ def _choose_images() -> None:
 
 def measure(seconds: float) -> None:
     """Print the table, and what missed its goal."""
-    _choose_images()
+    choose_images()
     os.environ["DB_CURSOR_KEY"] = "the bench signs its cursors with this"
     table = Table()
     imports(table)

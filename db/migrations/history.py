@@ -33,8 +33,11 @@ _CREATE = (
         applied_by text NOT NULL DEFAULT session_user,
         duration interval NOT NULL,
         reverted_at timestamptz,
-        reverted_by text
+        reverted_by text,
+        reason text
     )""",
+    # for tables of before there were repairs
+    "ALTER TABLE {schema}.migration_history ADD COLUMN IF NOT EXISTS reason text",
     """CREATE UNIQUE INDEX IF NOT EXISTS migration_history_in_force
         ON {schema}.migration_history (revision) WHERE reverted_at IS NULL""",
 )
@@ -48,7 +51,7 @@ def prepare(connection: Connection, app: str) -> None:
     The default privileges give the application DML on every new table; a managed provider's may give more.
     """
     with connection.transaction():
-        if not (_exists(connection, app, TABLE) and _exists(connection, app, VERSION_TABLE)):
+        if not (_exists(connection, app, VERSION_TABLE) and _exists(connection, app, TABLE, having="reason")):
             for statement in _CREATE:
                 connection.execute(sql.SQL(statement).format(schema=sql.Identifier(app)))
         grants = connection.execute(
@@ -77,17 +80,21 @@ def current(connection: Connection, app: str) -> str | None:
     return found[0] if found else None
 
 
+def recorded(connection: Connection, app: str) -> dict[str, tuple[str, datetime.datetime]]:
+    """Checksum and time by revision of what is applied and not undone, in that order; nothing without a history."""
+    if not _exists(connection, app, TABLE):
+        return {}
+    rows = connection.execute(
+        sql.SQL(
+            "SELECT revision, checksum, applied_at AT TIME ZONE 'UTC' FROM {} WHERE reverted_at IS NULL ORDER BY id"
+        ).format(sql.Identifier(app, TABLE))
+    )
+    return {revision: (checksum, when) for revision, checksum, when in rows}
+
+
 def compare(connection: Connection, app: str, files: Sequence[Revision]) -> None:
     """Raise HistoryError listing every difference between the applied revisions and `files` (oldest first)."""
-    applied: dict[str, tuple[str, datetime.datetime]] = {}
-    if _exists(connection, app, TABLE):
-        rows = connection.execute(
-            sql.SQL(
-                "SELECT revision, checksum, applied_at AT TIME ZONE 'UTC' FROM {} WHERE reverted_at IS NULL ORDER BY id"
-            ).format(sql.Identifier(app, TABLE))
-        )
-        applied = {revision: (checksum, when) for revision, checksum, when in rows}
-    found = differences(applied, current(connection, app), files)
+    found = differences(recorded(connection, app), current(connection, app), files)
     if found:
         raise HistoryError(
             f"the database's history of {app} and the files disagree: {'; '.join(found)}. Nothing was changed;"
@@ -139,6 +146,24 @@ def reverted(connection: sqlalchemy.Connection, app: str, revision: str) -> None
     )
 
 
+def repaired(connection: Connection, app: str, revision: Revision, reason: str) -> None:
+    """End the record of `revision` that is in force and begin another with the file's checksum, and why."""
+    with connection.transaction():
+        table = sql.Identifier(app, TABLE)
+        old = connection.execute(
+            sql.SQL(
+                "UPDATE {} SET reverted_at = clock_timestamp(), reverted_by = session_user"
+                " WHERE revision = %s AND reverted_at IS NULL RETURNING duration"
+            ).format(table),
+            (revision.revision,),
+        ).fetchone()
+        assert old is not None  # noqa: S101  # the caller found it, and holds the lock
+        connection.execute(
+            sql.SQL("INSERT INTO {} (revision, checksum, duration, reason) VALUES (%s, %s, %s, %s)").format(table),
+            (revision.revision, revision.checksum, *old, reason),
+        )
+
+
 def stamped(connection: sqlalchemy.Connection, app: str, head: str | None, files: Sequence[Revision]) -> None:
     """Record that the database was declared to be at `head` (None: base) without running anything."""
     names = [file.revision for file in files]
@@ -157,10 +182,11 @@ def _table(app: str) -> sqlalchemy.TableClause:
     return sqlalchemy.table(TABLE, *(sqlalchemy.column(name) for name in columns), schema=app)
 
 
-def _exists(connection: Connection, app: str, table: str) -> bool:
+def _exists(connection: Connection, app: str, table: str, *, having: str = "tableoid") -> bool:
+    """Whether there is such a table; with the column `having`, which every table has one of by default."""
     row = connection.execute(
         "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE n.nspname = %s AND c.relname = %s)",
-        (app, table),
+        " JOIN pg_attribute a ON a.attrelid = c.oid WHERE n.nspname = %s AND c.relname = %s AND a.attname = %s)",
+        (app, table, having),
     ).fetchone()
     return row is not None and bool(row[0])

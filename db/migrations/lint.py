@@ -147,7 +147,7 @@ def _ours(
 ) -> list[tuple[str, str, str]]:
     """What squawk says nothing of: rule, reason, recipe."""
     for rule, pattern, says, recipe in _LOSSES:
-        if re.match(pattern, statement.words):
+        if re.match(pattern, statement.words) and not statement.batched:
             return [(rule, says, recipe)]
     if heavy and heavy[0].work.startswith(table_locks.REWRITES):
         new_column = re.search(r" add (?!constraint)", statement.words)
@@ -169,6 +169,10 @@ def _framing(file: Revision, statements: Sequence[Statement]) -> Iterator[tuple[
             "outside a transaction a failure leaves half of the file standing: one statement, in a revision of its own"
         )
         yield "not-alone", says, statements[1], "add-an-index"
+    for it in concurrent:
+        if re.match(r"(?:create (?:unique )?|drop )index concurrently (?!if )", it.words):
+            says = "a run that was killed begins again: say IF NOT EXISTS or IF EXISTS (the runner drops invalid ones)"
+            yield "if-not-exists", says, it, "add-an-index"
 
 
 def _unexcused(file: Revision, refused: Sequence[Finding], verdicts: dict[str, str]) -> list[Finding]:

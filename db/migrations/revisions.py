@@ -37,7 +37,7 @@ class Revision:
     reversible: bool
     rollback: str
     transactional: bool
-    """False where the file leaves its transaction (autocommit_block): a failure may then leave something behind."""
+    """False where the file leaves its transaction (autocommit_block, in_batches): a failure may leave something."""
 
     @property
     def filled_in(self) -> bool:
@@ -127,7 +127,7 @@ def read(app: str, path: Path) -> Revision:
         ticket=header["Ticket"],
         reversible=header["Reversible"] == "Yes",
         rollback=header["Rollback"],
-        transactional="autocommit_block" not in text,
+        transactional=not re.search(r"\b(?:autocommit_block|in_batches)\(", text),
     )
 
 

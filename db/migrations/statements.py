@@ -21,6 +21,8 @@ _TOKEN = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 NAME = r'(?:"[^"]*"|[\w$]+)(?:\.(?:"[^"]*"|[\w$]+))*'
+IN_BATCHES = "in batches"
+"""What a comment says of a statement that is sent a batch a transaction (db.migrations.batches)."""
 _BOOKKEEPING = re.compile(r"(?:insert into|update|delete from|create table) (?:[\w$]+\.)?alembic_version\b")
 
 
@@ -30,6 +32,7 @@ class Statement:
 
     text: str
     words: str
+    batched: bool = False
 
     @property
     def headline(self) -> str:
@@ -40,18 +43,19 @@ class Statement:
 
 def split(sql: str) -> Iterator[Statement]:
     """The statements of `sql`, without those that only frame it (BEGIN, COMMIT) or keep Alembic's books."""
-    text, words = "", list[str]()
+    text, words, batched = "", list[str](), False
     for token in _TOKEN.finditer(f"{sql};"):
         kind, value = token.lastgroup, token.group()
         if kind == "tag":
             kind = "body"
         if value == ";" and kind == "sign":
-            found = Statement(text.strip(), _joined(words))
+            found = Statement(text.strip(), _joined(words), batched)
             if words and words[0] not in {"begin", "commit"} and not _BOOKKEEPING.match(found.words):
                 yield found
-            text, words = "", []
+            text, words, batched = "", [], False
             continue
         if kind == "comment":
+            batched = batched or value.startswith(f"/* {IN_BATCHES} ")
             continue
         text += value
         if kind == "string":
@@ -111,8 +115,8 @@ class Schema:
     tables: set[str] = field(default_factory=set)
     indexes: dict[str, str] = field(default_factory=dict)
     """Tables by index."""
-    references: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Referenced tables by constraint (or a number), by table."""
+    references: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
+    """By table and constraint (or a number): the table it refers to, and its definition."""
     not_null: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Table and column by the name of a CHECK that the column is not null."""
     proven: set[tuple[str, str]] = field(default_factory=set)
@@ -138,7 +142,8 @@ class Schema:
         if table := TABLE.match(words):
             made = self.name(table["table"])
             self.tables.add(made)
-            self._refer(made, words)
+            for part in actions(words.partition("(")[2]):
+                self._refer(made, part)
         elif (index := INDEX.match(words)) and index["index"]:
             made = self.name(index["table"])
             schema = made.rpartition(".")[0]
@@ -157,4 +162,4 @@ class Schema:
     def _refer(self, table: str, words: str) -> None:
         for found in _REFERENCES.finditer(words):
             constraints = self.references.setdefault(table, {})
-            constraints[found["name"] or str(len(constraints))] = self.name(found["table"])
+            constraints[found["name"] or str(len(constraints))] = (self.name(found["table"]), words)

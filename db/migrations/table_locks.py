@@ -68,7 +68,7 @@ _NONE = re.compile(
 )
 _WEAK = re.compile(  # ALTER TABLE, SHARE UPDATE EXCLUSIVE
     r"validate constraint|alter (?:column )?\S+ (?:set statistics|set \(|reset \()|set \(|reset \(|cluster on"
-    r"|set without cluster|detach partition .* concurrently"
+    r"|set without cluster"
 )
 _VOLATILE = re.compile(
     r"default .*\b(?:random|clock_timestamp|gen_random_uuid|uuid_generate_v\d\w*|nextval|timeofday)\b"
@@ -112,7 +112,7 @@ def _taken(words: str, schema: Schema) -> Iterator[TableLock]:  # noqa: PLR0912 
     elif gone := _DROP_TABLES.match(words):
         for name in map(schema.name, actions(gone["tables"])):
             yield TableLock(name, "ACCESS EXCLUSIVE")
-            for other in schema.references.get(name, {}).values():
+            for other, _ in schema.references.get(name, {}).values():
                 yield TableLock(other, "ACCESS EXCLUSIVE")
     elif locked := _LOCK.match(words):
         yield TableLock(schema.name(locked["table"]), (locked["level"] or "access exclusive").upper())
@@ -136,22 +136,30 @@ def _altered(table: str, action: str, schema: Schema) -> Iterator[TableLock]:
     if attached := re.match(rf"attach partition ({NAME})", action):
         yield TableLock(table, "SHARE UPDATE EXCLUSIVE")
         yield TableLock(schema.name(attached[1]), "ACCESS EXCLUSIVE", READS)
+    elif detached := re.match(rf"detach partition ({NAME})( concurrently)?", action):
+        yield TableLock(table, "SHARE UPDATE EXCLUSIVE" if detached[2] else "ACCESS EXCLUSIVE")
+        yield TableLock(schema.name(detached[1]), "ACCESS EXCLUSIVE")
     elif _WEAK.match(action):
         yield TableLock(table, "SHARE UPDATE EXCLUSIVE", READS if action.startswith("validate") else "")
         if found := re.match(rf"validate constraint ({NAME})", action):
-            other = schema.references.get(table, {}).get(found[1])
-            if other and other != table:
-                yield TableLock(other, "ROW SHARE")
+            yield from (TableLock(it, "ROW SHARE") for it in _pointed_at(table, schema, constraint=found[1]))
     elif re.match(r"(?:enable|disable) (?:replica |always )?trigger", action):
         yield TableLock(table, "SHARE ROW EXCLUSIVE")
     elif re.match(rf"add (?:constraint {NAME} )?foreign key", action):
         yield TableLock(table, "SHARE ROW EXCLUSIVE", "" if action.endswith("not valid") else READS)
     else:
         yield TableLock(table, "ACCESS EXCLUSIVE", _work(table, action, schema))
-        dropped = re.match(rf"drop constraint (?:if exists )?({NAME})", action)
-        other = schema.references.get(table, {}).get(dropped[1]) if dropped else None
-        if other and other != table:
-            yield TableLock(other, "ACCESS EXCLUSIVE")
+        if dropped := re.match(rf"drop (constraint |column )?(?:if exists )?({NAME})", action):
+            kind = "constraint" if dropped[1] == "constraint " else "column"
+            yield from (TableLock(it, "ACCESS EXCLUSIVE") for it in _pointed_at(table, schema, **{kind: dropped[2]}))
+
+
+def _pointed_at(table: str, schema: Schema, *, constraint: str = "", column: str = "") -> Iterator[str]:
+    """Tables that a foreign key of `table` refers to: that of a name, or those that a column is part of."""
+    for name, (other, definition) in schema.references.get(table, {}).items():
+        columns = definition.partition("references")[0]
+        if other != table and (name == constraint or (column and re.search(rf"\b{re.escape(column)}\b", columns))):
+            yield other
 
 
 def _work(table: str, action: str, schema: Schema) -> str:

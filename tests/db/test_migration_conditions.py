@@ -15,7 +15,7 @@ import tenacity
 
 from db import apps, migrations
 from db.errors import HistoryError, LoginError, MigrationError, RevisionError, TargetError, UnknownAppError
-from db.migrations import lock, session
+from db.migrations import concurrently, lock, session
 from tests.db.conftest import Prepare, Prepared, add_revision
 
 FIRST, SECOND = "0001_initial_schema", "0002_better_auth"
@@ -251,19 +251,57 @@ def test_a_run_whose_lock_was_lost_does_not_begin_another_revision(maps: Prepare
     assert migrations.current("maps", maps.owner_url) == FIRST
 
 
-def test_an_index_build_that_gave_up_is_not_repeated_over_what_it_left(
-    migrated: Prepared, home: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str]
-) -> None:
-    monkeypatch.setattr(session, "_LOCK_TIMEOUT", "100ms")
-    add_revision(
-        home,
+class TestAnIndexThatIsBuiltConcurrently:
+    INDEX = (
         "with op.get_context().autocommit_block():\n"
-        '        op.execute("CREATE INDEX CONCURRENTLY ix_users_name ON maps.users (name)")',
+        '        op.execute("CREATE %sINDEX CONCURRENTLY IF NOT EXISTS ix_users_name ON maps.users (name)")'
     )
+    STATE = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('maps.ix_users_name')"
 
-    with closing(psycopg.connect(migrated.app_url)) as writer:
-        writer.execute("INSERT INTO users (id, email) VALUES ('a', 'a@example.com')")
-        with pytest.raises(MigrationError, match=r"SQLSTATE 55P03, .*; it leaves its transaction"):
-            migrations.upgrade("maps", migrated.owner_url, home=home, report=lines.append)
+    def test_one_that_gave_up_is_dropped_and_built_by_the_next_run(
+        self, migrated: Prepared, home: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str]
+    ) -> None:
+        add_revision(home, self.INDEX % "")
 
-    assert lines == []
+        with psycopg.connect(migrated.app_url) as writer, monkeypatch.context() as impatient:
+            impatient.setattr(concurrently, "_LOCK_TIMEOUT", "100ms")
+            writer.execute("INSERT INTO users (id, email) VALUES ('a', 'a@example.com')")
+            with pytest.raises(MigrationError, match=r"SQLSTATE 55P03, .*; it leaves its transaction"):
+                migrations.upgrade("maps", migrated.owner_url, home=home, report=lines.append)
+        assert migrated.rows(self.STATE) == [(False,)]
+        assert lines == []
+
+        assert migrations.upgrade("maps", migrated.owner_url, home=home, report=lines.append) == ("0003_further",)
+        assert migrated.rows(self.STATE) == [(True,)]
+        assert lines[0] == "maps: dropping maps.ix_users_name, which an index build that did not end left invalid"
+
+    def test_one_that_rows_forbid_is_built_once_they_are_mended(self, migrated: Prepared, home: Path) -> None:
+        add_revision(home, self.INDEX % "UNIQUE ")
+        with psycopg.connect(migrated.app_url, autocommit=True) as writer:
+            writer.execute("INSERT INTO users (id, email, name) VALUES ('a', 'a@example.com', 'A'), ('b', 'b', 'A')")
+            with pytest.raises(MigrationError, match=r"SQLSTATE 23505"):
+                migrations.upgrade("maps", migrated.owner_url, home=home, report=silent)
+            assert migrated.rows(self.STATE) == [(False,)]
+            writer.execute("DELETE FROM users WHERE id = 'b'")
+
+        migrations.upgrade("maps", migrated.owner_url, home=home, report=silent)
+
+        assert migrated.rows(self.STATE) == [(True,)]
+
+    def test_it_waits_for_writers_longer_than_a_table_lock_would(
+        self, migrated: Prepared, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(session, "_LOCK_TIMEOUT", "50ms")
+        add_revision(home, self.INDEX % "")
+
+        with psycopg.connect(migrated.app_url) as writer, ThreadPoolExecutor() as pool:
+            writer.execute("INSERT INTO users (id, email) VALUES ('a', 'a@example.com')")
+            upgrading = pool.submit(migrations.upgrade, "maps", migrated.owner_url, home=home, report=silent)
+            await_rows(
+                migrated,
+                "SELECT 1 FROM pg_stat_activity WHERE datname = %s AND query LIKE 'CREATE INDEX CONC%%'"
+                " AND wait_event = 'virtualxid' AND now() - query_start > '0.5 s'",
+            )
+            writer.rollback()
+            assert upgrading.result(30) == ("0003_further",)
+        assert migrated.rows(self.STATE) == [(True,)]

@@ -168,12 +168,27 @@ def test_a_reason_that_nothing_needs_is_refused(home: Path) -> None:
 
 
 def test_an_index_is_built_concurrently_alone_in_its_file(home: Path) -> None:
-    index = concurrently("CREATE INDEX CONCURRENTLY ix ON maps.users (name)")
+    index = concurrently("CREATE INDEX CONCURRENTLY IF NOT EXISTS ix ON maps.users (name)")
     add_revision(home, index)
     assert lint("maps", home=home) == []
 
+    add_revision(home, index.replace("IF NOT EXISTS ", ""))
+    assert [it.rule for it in lint("maps", home=home)] == ["if-not-exists"]
+
     add_revision(home, f'op.execute("ALTER TABLE maps.users ADD COLUMN a text")\n    {index}')
     assert [it.rule for it in lint("maps", home=home)] == ["not-alone"]
+
+
+def test_many_rows_are_changed_in_batches_alone_in_their_file(home: Path) -> None:
+    import_it = "from db.migrations.batches import in_batches\n    "
+    batches = "in_batches(\"UPDATE maps.users SET name = ''\", where='name IS NULL')"
+    add_revision(home, import_it + batches)
+    assert lint("maps", home=home) == []
+
+    add_revision(home, f'{import_it}{batches}\n    op.execute("ALTER TABLE maps.users ADD COLUMN a text")')
+    assert [it.rule for it in lint("maps", home=home)] == ["not-alone"]
+    add_revision(home, concurrently("UPDATE maps.users SET name = '' WHERE name IS NULL"))
+    assert [it.rule for it in lint("maps", home=home)] == ["unbatched-write"]
 
 
 def test_not_null_is_free_once_an_earlier_revision_proved_it(home: Path) -> None:
