@@ -65,7 +65,7 @@ def write_sums(app: App = None) -> None:
     from db.migrations import committed, sums  # noqa: PLC0415 - not for help
 
     for name in _named(app):
-        written = sums.write(name, committed.sums_at(committed.head(), name))
+        written = sums.write(name, committed.sums_at(committed.base() or committed.head(), name))
         print(f"{name}: {', '.join(written) if written else 'nothing new'}")
 
 

@@ -48,7 +48,7 @@ def split(sql: str) -> Iterator[Statement]:
         kind, value = token.lastgroup, token.group()
         if kind == "tag":
             kind = "body"
-        if value == ";" and kind == "sign":
+        if value == ";" and kind == "sign" and not _in_body(words):
             found = Statement(text.strip(), _joined(words), batched)
             if words and words[0] not in {"begin", "commit"} and not _BOOKKEEPING.match(found.words):
                 yield found
@@ -64,6 +64,11 @@ def split(sql: str) -> Iterator[Statement]:
             words.append("$$")
         elif kind != "space":
             words.append(value if kind == "quoted" else value.lower())
+
+
+def _in_body(words: list[str]) -> bool:
+    """Whether a function's BEGIN ATOMIC was not ended yet: its statements have semicolons too."""
+    return "atomic" in words and words.count("end") <= words.count("case")
 
 
 def _joined(words: list[str]) -> str:

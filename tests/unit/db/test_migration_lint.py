@@ -92,6 +92,8 @@ SAFE = [
     "CREATE TABLE maps.t (id text REFERENCES maps.users (id)); CREATE INDEX ON maps.t (id); UPDATE maps.t SET id = ''",
     "CREATE TABLE t (id text); ALTER TABLE maps.t ADD CHECK (id <> ''); DROP TABLE t",
     "CREATE FUNCTION maps.f() RETURNS text LANGUAGE sql AS $$ UPDATE maps.users SET name = ''; SELECT 'drop' $$",
+    "CREATE FUNCTION maps.f() RETURNS int LANGUAGE sql"
+    " BEGIN ATOMIC UPDATE maps.users SET name = CASE WHEN true THEN 'x' END; SELECT 1; END",
     "COMMENT ON TABLE maps.users IS 'DROP TABLE users; -- TRUNCATE users'",
     "SET LOCAL lock_timeout = '1s'",
     "GRANT SELECT ON maps.users TO maps_readonly",
