@@ -109,19 +109,23 @@ def _refused(
     def finding(rule: str, says: str, statement: Statement | None, recipe: str) -> Finding:
         return Finding(file.app, file.path.name, rule, says, statement.headline if statement else "", recipe)
 
-    before = set(schema.tables)
+    made: set[str] = set()  # a table that is not known to be new is in use: a partition, or one of another name before
     added = {name for it in statements for name in re.findall(rf"add constraint ({NAME})", it.words)}
+    replaced = added | schema.not_null.keys()
     yield from (finding(*it) for it in _framing(file, statements))
     altered: set[str] = set()
     for number, statement in enumerate(statements):
         tables, locks = schema.changed(statement), table_locks.of(statement, schema)
-        heavy = [it for it in locks if it.table in before and it.work and it.level in _BLOCKING]
+        heavy = [it for it in locks if it.table not in made and it.work and it.level in _BLOCKING]
         said = [(rule, says, "") for rule, pattern, says in _SESSION if re.match(pattern, statement.words)]
-        if not tables or tables & before:
+        known = set(schema.tables)
+        schema.learn(statement)
+        made |= schema.tables - known
+        if not tables or tables - made:
             said += [
                 (it.rule, it.says, _RECIPES.get(it.rule, "drop" if it.rule.startswith("ban-drop-") else ""))
                 for it in warned
-                if it.at == number and not _harmless(it.rule, statement, heavy, added | schema.not_null.keys())
+                if it.at == number and not _harmless(it.rule, statement, heavy, replaced)
             ]
             said += [] if said else _ours(statement, heavy, locks)
             if not said and "validate constraint" in statement.words and tables & altered:
@@ -129,7 +133,6 @@ def _refused(
                 said.append(("validate-alone", says, "add-a-constraint"))
         yield from (finding(rule, says, statement, recipe) for rule, says, recipe in said)
         altered |= {it.table for it in locks if it.level in _BLOCKING}
-        schema.learn(statement)
 
 
 def _harmless(

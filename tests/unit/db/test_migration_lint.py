@@ -47,7 +47,7 @@ DANGEROUS = {
     ),
     # an index
     "CREATE INDEX ix ON maps.users (name)": ("require-concurrent-index-creation", "add-an-index"),
-    "CREATE INDEX CONCURRENTLY ix ON maps.users (name)": ("concurrently-in-transaction", "add-an-index"),
+    "CREATE INDEX CONCURRENTLY IF NOT EXISTS ix ON maps.users (name)": ("concurrently-in-transaction", "add-an-index"),
     "DROP INDEX maps.ix_sessions_user_id": ("require-concurrent-index-deletion", "add-an-index"),
     "REINDEX TABLE maps.users": ("require-concurrent-reindex", "add-an-index"),
     # what is lost
@@ -205,6 +205,13 @@ def test_not_null_is_free_once_an_earlier_revision_proved_it(home: Path) -> None
     add(4, "ALTER TABLE maps.users VALIDATE CONSTRAINT c")
     add(5, "ALTER TABLE maps.users ALTER COLUMN image SET NOT NULL")
     assert lint("maps", home=home) == []
+
+
+@pytest.mark.parametrize("table", ["maps.users_2026_01", "maps.people", "panamia.users"])
+def test_a_table_that_is_not_known_to_be_new_counts_as_one_in_use(home: Path, table: str) -> None:
+    assert [it.rule for it in found(home, f"CREATE INDEX ON {table} (name)")] == ["require-concurrent-index-creation"]
+    again = f"CREATE TABLE IF NOT EXISTS maps.users (id text); CREATE INDEX ON {table} (name)"
+    assert [it.rule for it in found(home, again)] == ["require-concurrent-index-creation"]
 
 
 def test_a_file_that_asks_the_database_is_named(home: Path) -> None:
