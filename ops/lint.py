@@ -13,6 +13,11 @@ from ops.errors import FAILED, UnknownError
 
 App = Annotated[str | None, typer.Argument(metavar="[APP]", help="The application; all if left out.")]
 
+Base = Annotated[
+    str | None,
+    typer.Option("--base", envvar="PGSTACK_BASE", help="The branch whose files are released.", show_default="main"),
+]
+
 
 def lint(
     app: App = None,
@@ -20,11 +25,12 @@ def lint(
     staged: Annotated[
         bool, typer.Option("--staged", help="What is about to be committed, against the last commit: for the hook.")
     ] = False,
+    base: Base = None,
 ) -> None:
     """Refuse migration files that were edited, lack their header or sum, or whose SQL would hurt a database in use.
 
-    Compares with the base branch ($PGSTACK_BASE, else origin/main or main). Needs no database. docs/migrations.md says
-    what each gate wants, and how to do safely what it refuses.
+    Compares with the base branch: --base or $PGSTACK_BASE, else origin/main or main. Needs no database.
+    docs/migrations.md says what each gate wants, and how to do safely what it refuses.
 
     Examples:
 
@@ -38,7 +44,7 @@ def lint(
     names = _named(app)
     with tempfile.TemporaryDirectory(prefix="pgstack-staged-") as folder:
         home = migrations.HOME
-        base = committed.head() if staged else committed.base()
+        since = committed.head() if staged else committed.base(named=base)
         if staged:
             home = Path(folder)
             committed.export_staged(home)
@@ -46,9 +52,9 @@ def lint(
             only = [it.revision for it in migrations.revisions(names[0], home=home)]
             if revision not in only:
                 raise UnknownError(f'{app} has no revision "{revision}": there are {", ".join(only)}')
-        if base is None and not staged:
+        if since is None and not staged:
             print("not compared with a base branch: neither origin/main nor main is here", file=sys.stderr)
-        edited = [it for it in committed.edited(base, staged=staged) if it.app in names] if base else []
+        edited = [it for it in committed.edited(since, staged=staged) if it.app in names] if since else []
         found = gates.refused(names, home=home, only=revision, edited=edited)
     for it in found:
         print(it)
@@ -57,15 +63,16 @@ def lint(
     print(f"{', '.join(names)}: nothing to refuse")
 
 
-def write_sums(app: App = None) -> None:
+def write_sums(app: App = None, base: Base = None) -> None:
     """Write the checksums of new migration files into the app's sum file, to be committed with them.
 
     Example: pgstack migrate sum maps
     """
     from db.migrations import committed, sums  # noqa: PLC0415 - not for help
 
+    released = committed.base(named=base) or committed.head()
     for name in _named(app):
-        written = sums.write(name, committed.sums_at(committed.base() or committed.head(), name))
+        written = sums.write(name, committed.sums_at(released, name))
         print(f"{name}: {', '.join(written) if written else 'nothing new'}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,28 +11,24 @@ from db.migrations import sums
 from db.migrations.findings import Finding
 from db.migrations.revisions import HOME
 
-BASE_VARIABLE = "PGSTACK_BASE"
 _BRANCHES = ("origin/main", "main")
 _FOLDER = "alembic/versions"
 
 
-def base(home: Path = HOME) -> str | None:
-    """The commit at which this branch left the base branch: $PGSTACK_BASE, origin/main or main; None without any.
+def base(home: Path = HOME, *, named: str | None = None) -> str | None:
+    """The commit at which this branch left the base branch: `named`, else origin/main or main; None without any.
 
-    Raises RevisionError where $PGSTACK_BASE names no commit, or one that this branch never left.
+    Raises RevisionError where `named` is no commit, or one that this branch never left.
     """
-    named = os.environ.get(BASE_VARIABLE)
     for branch in (named,) if named else _BRANCHES:
         if _git(home, "rev-parse", "--verify", "--quiet", f"{branch}^{{commit}}") is not None:
             left = _git(home, "merge-base", str(branch), "HEAD")
-            if left is None and named:
-                raise RevisionError(
-                    f'{BASE_VARIABLE} is "{named}", which shares no commit with HEAD: fetch its history'
-                )
             if left is not None:
                 return left.strip()
+            if named:
+                raise RevisionError(f'the base branch "{named}" shares no commit with HEAD: fetch its history')
     if named:
-        raise RevisionError(f'{BASE_VARIABLE} is "{named}", which is no commit here: name one, or fetch it')
+        raise RevisionError(f'the base branch "{named}" is no commit here: name another, or fetch it')
     return None
 
 

@@ -157,7 +157,6 @@ class TestHeaderAndCode:
 @pytest.fixture
 def repository(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The copy as a Git repository: a released commit on main, and a branch on which the work goes on."""
-    monkeypatch.delenv("PGSTACK_BASE", raising=False)
     for name in [it for it in os.environ if it.startswith("GIT_")]:
         monkeypatch.delenv(name)
     for path in (".githooks/pre-commit", ".gitattributes", "Makefile"):
@@ -209,21 +208,17 @@ class TestTheBaseBranch:
             assert base is not None
             assert committed.edited(base, repository) == []
 
-    def test_another_base_can_be_named(self, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_another_base_can_be_named(self, repository: Path) -> None:
         add_revision(repository, WORKS, undo=UNDONE)
         commit(repository, "on work")
-        monkeypatch.setenv("PGSTACK_BASE", "work")
         (repository / FURTHER).unlink()
 
-        assert [it.file for it in committed.edited(committed.base(repository) or "", repository)] == ["0003_further.py"]
+        since = committed.base(repository, named="work") or ""
+        assert [it.file for it in committed.edited(since, repository)] == ["0003_further.py"]
 
-    def test_a_base_that_is_none_is_one_line_and_no_base_is_none(
-        self, repository: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("PGSTACK_BASE", "nowhere")
-        with pytest.raises(RevisionError, match='PGSTACK_BASE is "nowhere", which is no commit here'):
-            committed.base(repository)
-        monkeypatch.delenv("PGSTACK_BASE")
+    def test_a_base_that_is_none_is_one_line_and_no_base_is_none(self, repository: Path) -> None:
+        with pytest.raises(RevisionError, match='the base branch "nowhere" is no commit here'):
+            committed.base(repository, named="nowhere")
         git(repository, "branch", "--delete", "--force", "main")
         assert committed.base(repository) is None
 
