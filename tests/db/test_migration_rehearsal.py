@@ -2,15 +2,19 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import docker
 import pytest
 
 from db import migrations, seeds
 from ops.engine import Engine
-from ops.rehearse import copied
+from ops.rehearse import copied, rehearse
+from ops.stack import Stack
 from tests.db.conftest import Prepare, Prepared
 
+SUPERUSER = ("env", "PGHOST=/tmp", "PGUSER=postgres", "PGPASSWORD=admin of a test")
 SECOND, THIRD = "0002_sites_by_name", "0003_json_shapes"
 
 
@@ -19,16 +23,23 @@ def silent(_: str) -> None:
 
 
 @pytest.fixture
-def run(dovvybuddy: Prepared) -> Iterator[Callable[[Sequence[str]], str]]:
-    """Commands in the container of the tests' server, as `pgstack` runs them in a stack's."""
-    engine = Engine(docker.from_env())
-    [container] = [
+def container(dovvybuddy: Prepared) -> Iterator[str]:
+    """The name of the container of the tests' server."""
+    client = docker.from_env()
+    [name] = [
         str(it.name)
-        for it in engine.client.containers.list(filters={"label": f"pgstack.stack=test-db-{os.getpid()}"})
+        for it in client.containers.list(filters={"label": f"pgstack.stack=test-db-{os.getpid()}"})
         if it.ports["5432/tcp"] and it.ports["5432/tcp"][0]["HostPort"] == str(dovvybuddy.server.port)
     ]
-    superuser = ["env", "PGHOST=/tmp", "PGUSER=postgres", "PGPASSWORD=admin of a test"]
-    yield lambda command: engine.run(container, [*superuser, *command])
+    yield name
+    client.close()
+
+
+@pytest.fixture
+def run(container: str) -> Iterator[Callable[[Sequence[str]], str]]:
+    """Commands in that container, as `pgstack` runs them in a stack's."""
+    engine = Engine(docker.from_env())
+    yield lambda command: engine.run(container, [*SUPERUSER, *command])
     engine.client.close()
 
 
@@ -79,3 +90,43 @@ def test_a_copy_is_dropped_though_the_rehearsal_failed_and_one_that_was_left_is_
         raise ZeroDivisionError
 
     assert dovvybuddy.rows("SELECT FROM pg_database WHERE datname = %s", left) == []
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What the verb asks of a deployed stack; the tests' server is none."""
+
+    owner_url: str
+    postgres: str
+    pulumi: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(environ=os.environ))
+
+    def url(self, app: str, kind: str) -> str:
+        assert (app, kind) == ("dovvybuddy", "direct")
+        return self.owner_url
+
+    def container(self, role: str) -> str:
+        assert role == "postgres"
+        return self.postgres
+
+    def ca_file(self) -> None:
+        return None
+
+
+def test_the_verb_tells_how_long_each_revision_takes_and_undoes_them(
+    dovvybuddy: Prepared, container: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed = Deployed(dovvybuddy.owner_url, container)
+    monkeypatch.setattr(Stack, "read", lambda _: deployed)
+    monkeypatch.setattr("ops.rehearse._AS_SUPERUSER", SUPERUSER)
+
+    rehearse("dovvybuddy", undo=True)
+
+    said = [line.partition(" (")[0] for line in capsys.readouterr().out.splitlines()]
+    assert [line for line in said if line.startswith("dovvybuddy: ")] == [
+        f"dovvybuddy: applied {THIRD}",
+        f"dovvybuddy: undid {THIRD}",
+        f"dovvybuddy: 1 rehearsed; the database itself is as it was, at {SECOND}",
+    ]
+    migrations.upgrade("dovvybuddy", dovvybuddy.owner_url, report=silent)
+    rehearse("dovvybuddy")
+    assert capsys.readouterr().out == "dovvybuddy: nothing pending, nothing to rehearse\n"
