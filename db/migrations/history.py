@@ -33,11 +33,8 @@ _CREATE = (
         applied_by text NOT NULL DEFAULT session_user,
         duration interval NOT NULL,
         reverted_at timestamptz,
-        reverted_by text,
-        reason text
+        reverted_by text
     )""",
-    # for tables of before there were repairs
-    "ALTER TABLE {schema}.migration_history ADD COLUMN IF NOT EXISTS reason text",
     """CREATE UNIQUE INDEX IF NOT EXISTS migration_history_in_force
         ON {schema}.migration_history (revision) WHERE reverted_at IS NULL""",
 )
@@ -51,7 +48,7 @@ def prepare(connection: Connection, app: str) -> None:
     The default privileges give the application DML on every new table; a managed provider's may give more.
     """
     with connection.transaction():
-        if not (_exists(connection, app, VERSION_TABLE) and _exists(connection, app, TABLE, having="reason")):
+        if not (_exists(connection, app, TABLE) and _exists(connection, app, VERSION_TABLE)):
             for statement in _CREATE:
                 connection.execute(sql.SQL(statement).format(schema=sql.Identifier(app)))
         grants = connection.execute(
@@ -147,20 +144,20 @@ def reverted(connection: sqlalchemy.Connection, app: str, revision: str) -> None
 
 
 def repaired(connection: Connection, app: str, revision: Revision, reason: str) -> None:
-    """End the record of `revision` that is in force and begin another with the file's checksum, and why."""
+    """End the record of `revision` that is in force, saying why, and begin another with the file's checksum."""
+    table = sql.Identifier(app, TABLE)
     with connection.transaction():
-        table = sql.Identifier(app, TABLE)
         old = connection.execute(
             sql.SQL(
-                "UPDATE {} SET reverted_at = clock_timestamp(), reverted_by = session_user"
+                "UPDATE {} SET reverted_at = clock_timestamp(), reverted_by = session_user || ' (repair: ' || %s || ')'"
                 " WHERE revision = %s AND reverted_at IS NULL RETURNING duration"
             ).format(table),
-            (revision.revision,),
+            (reason, revision.revision),
         ).fetchone()
         assert old is not None  # noqa: S101  # the caller found it, and holds the lock
         connection.execute(
-            sql.SQL("INSERT INTO {} (revision, checksum, duration, reason) VALUES (%s, %s, %s, %s)").format(table),
-            (revision.revision, revision.checksum, *old, reason),
+            sql.SQL("INSERT INTO {} (revision, checksum, duration) VALUES (%s, %s, %s)").format(table),
+            (revision.revision, revision.checksum, *old),
         )
 
 
@@ -182,11 +179,10 @@ def _table(app: str) -> sqlalchemy.TableClause:
     return sqlalchemy.table(TABLE, *(sqlalchemy.column(name) for name in columns), schema=app)
 
 
-def _exists(connection: Connection, app: str, table: str, *, having: str = "tableoid") -> bool:
-    """Whether there is such a table; with the column `having`, which every table has one of by default."""
+def _exists(connection: Connection, app: str, table: str) -> bool:
     row = connection.execute(
         "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " JOIN pg_attribute a ON a.attrelid = c.oid WHERE n.nspname = %s AND c.relname = %s AND a.attname = %s)",
-        (app, table, having),
+        " WHERE n.nspname = %s AND c.relname = %s)",
+        (app, table),
     ).fetchone()
     return row is not None and bool(row[0])
