@@ -68,7 +68,8 @@ def migrate(connection: sqlalchemy.Connection, steps: Steps) -> None:
 
 
 if context.is_offline_mode():
-    context.configure(dialect_name="postgresql", literal_binds=True, **options)
+    # another parameter style than psycopg's, which would double each percent sign in what is printed
+    context.configure(dialect_name="postgresql", dialect_opts={"paramstyle": "named"}, literal_binds=True, **options)
     with context.begin_transaction():
         context.run_migrations()
 else:

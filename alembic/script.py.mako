@@ -8,6 +8,7 @@ Rollback: alembic -n ${config.config_ini_section} downgrade ${down_revision if d
 Rule: the previous release runs while and after this is applied. So add before you remove: new columns are nullable or
 have a default, nothing that running code uses is dropped, renamed or narrowed; that comes a release later.
 Once committed this file is never edited: its checksum stands in every database. Mend it with another revision.
+When it is finished: `pgstack migrate sum ${config.config_ini_section}`, then `pgstack migrate lint`, which says how to mend what it refuses.
 """
 
 import sqlalchemy as sa

@@ -1,4 +1,4 @@
-"""`pgstack migrate`: what is pending, applying it, going back, and new revisions."""
+"""`pgstack migrate`: applying what is pending, going back, and new revisions; other verbs have their own files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -19,38 +19,11 @@ from ops.pulumi import REPO, Pulumi
 from ops.settings import settings
 from ops.stack import Stack, StackOption, resolve
 
-if TYPE_CHECKING:
-    from db.migrations import Revision
-
 migrate = typer.Typer(
     name="migrate", help="Plan, apply, undo, check and write migrations.", no_args_is_help=True, rich_markup_mode=None
 )
 App = Annotated[str | None, typer.Argument(metavar="[APP]", help="The application; all if left out.")]
 Json = Annotated[bool, typer.Option("--json", help="The same for scripts, as one JSON object.")]
-
-
-@migrate.command()
-def plan(app: App = None, stack: StackOption = None, as_json: Json = False) -> None:
-    """List what `pgstack migrate up` would apply, and whether it can be undone. Changes nothing.
-
-    Example: pgstack migrate plan maps
-    """
-    found = Stack.read(stack)
-    from db import migrations  # noqa: PLC0415 - after what fails fast
-
-    pending: dict[str, Sequence[Revision]] = {}
-    for name in [found.app(app)] if app else found.apps:
-        pending[name] = migrations.plan(name, found.url(name, "direct"), ca_file=found.ca_file())
-    if as_json:
-        print(json.dumps({name: [_described(it) for it in its] for name, its in pending.items()}, indent=2))
-        return
-    pins = settings(found.name).revisions
-    for name, its in pending.items():
-        held = f"; held at {pins[name]} until `pgstack migrate up {name}`" if name in pins else ""
-        print(f"{name}: {f'{len(its)} pending' if its else 'nothing pending'}{held}")
-        for it in its:
-            purpose = it.purpose if it.filled_in else "still to be filled in: `up` refuses it until then"
-            print(f"  {it.revision}  {purpose}  ({'reversible' if it.reversible else 'can not be undone'})")
 
 
 @migrate.command()
@@ -198,16 +171,6 @@ def aim(app: str, names: Sequence[str], current: str | None, wanted: str) -> str
     if line.index(matches[0]) > at:
         raise OpsError(f"{app} is at {current or 'base'}, below {matches[0]}: `pgstack migrate up` goes there")
     return matches[0]
-
-
-def _described(it: Revision) -> dict[str, object]:
-    return {
-        "revision": it.revision,
-        "purpose": it.purpose,
-        "ticket": it.ticket,
-        "reversible": it.reversible,
-        "rollback": it.rollback,
-    }
 
 
 def _pin(pulumi: Pulumi, stack: str, app: str, target: str) -> None:

@@ -9,11 +9,15 @@ import typer
 from ops.backup import backup
 from ops.env import env
 from ops.keys import keys
+from ops.lint import lint, write_sums
 from ops.logs import logs
 from ops.migrate import migrate
+from ops.plan import plan
 from ops.power import start, stop
 from ops.psql import psql
 from ops.recover import recover
+from ops.rehearse import rehearse
+from ops.repair import repair
 from ops.reset import reset
 from ops.seed import seed
 from ops.status import status
@@ -45,6 +49,11 @@ def _every_verb(
 for verb in (status, env, logs, start, stop, reset, seed, recover):
     app.command()(verb)
 app.command(context_settings={"ignore_unknown_options": True})(psql)  # they are psql's own
+migrate.command()(plan)
+migrate.command()(lint)
+migrate.command()(rehearse)
+migrate.command()(repair)
+migrate.command("sum")(write_sums)
 app.add_typer(migrate)
 app.add_typer(backup)
 app.add_typer(keys)

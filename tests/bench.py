@@ -295,6 +295,7 @@ def _prepared(server: Server, app: str) -> Prepared:
 
 
 def choose_images() -> None:
+    """Name the newest images of this machine where the environment names none."""
     client = docker.from_env()
     for role, repository in (("POSTGRES", "pgstack/postgres"), ("POOLER", "pgstack/pgbouncer")):
         found = sorted(client.images.list(repository), key=lambda it: str(it.attrs["Created"]))

@@ -19,9 +19,11 @@ from alembic import context, op
 
 from db.errors import RevisionError
 from db.migrations import failures, waits
+from db.migrations.statements import IN_BATCHES
 
 _AIM = 0.1  # seconds a batch: as long as a client may wait for a row, and half of the 200 ms we aim at
 _FIRST, _SMALLEST, _LARGEST = 500, 50, 50_000  # rows
+_PASSES = 10  # over the table: one more finds what was written behind the first one's back, and the last finds nothing
 _SILENCE = 5.0  # seconds between lines of progress
 
 
@@ -29,14 +31,15 @@ def in_batches(table: str, statement: str, *, key: str = "id") -> int:
     """Run `statement` over `table` in the order of `key`, its primary key; returns the number of rows it changed.
 
     `table` is "schema.table". `statement` changes rows of it; it holds {batch}, which becomes the condition for one
-    batch (`id > ... AND id <= ...`), and passes over rows that are done. The size of a batch follows the time it takes.
-    Rows that are added meanwhile may be missed: a default, a trigger, or the application must fill those in before.
-    Leaves the transaction, so it is alone in its revision. Raises RevisionError for a statement without {batch}.
+    batch (`id > ... AND id <= ...`), and passes over rows that are done: it is run again until it changes nothing. The
+    size of a batch follows the time it takes. What fills in new rows (a default, a trigger) must be there before.
+    Leaves the transaction, so it is alone in its revision. Raises RevisionError for a statement without {batch}, and
+    for one that changes rows again that are done.
     """
     if "{batch}" not in statement:
         raise RevisionError(f'in_batches("{table}"): the statement lacks {{batch}}, and would change all rows at once')
     if context.is_offline_mode():
-        op.execute(statement.replace("{batch}", "true"))
+        op.execute(f"/* {IN_BATCHES} by {key} */ {statement.strip().replace('{batch}', 'true')}")
         return 0
     with op.get_context().autocommit_block():
         return _run(op.get_bind(), table, statement, key)
@@ -44,11 +47,32 @@ def in_batches(table: str, statement: str, *, key: str = "id") -> int:
 
 def _run(connection: sqlalchemy.Connection, table: str, statement: str, key: str) -> int:
     report = context.config.attributes["job"].report
-    estimate = connection.scalar(
-        sqlalchemy.text("SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass(:table)"), {"table": table}
-    )
+    known = "SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass(:table)"
+    estimate = connection.scalar(sqlalchemy.text(known), {"table": table})
     if estimate is None:
         raise RevisionError(f'in_batches("{table}"): there is no such table; write it as "schema.table"')
+    total = 0
+    for _ in range(_PASSES):
+        changed, seen = _pass(connection, table, statement, key, estimate, report)
+        total += changed
+        if not changed:
+            report(f"{table}: {total:,} of {seen:,} rows changed")
+            return total
+    raise RevisionError(
+        f"{table} still has rows to change after {_PASSES} passes: does the statement pass over rows that are done, and"
+        " is what writes new rows deployed in the form that needs no change?"
+    )
+
+
+def _pass(
+    connection: sqlalchemy.Connection,
+    table: str,
+    statement: str,
+    key: str,
+    estimate: int,
+    report: Callable[[str], None],
+) -> tuple[int, int]:
+    """Once over the table: the number of rows changed, and of all."""
     first, later = f"{key} <= :upto", f"{key} > :after AND {key} <= :upto"
     state: dict[str, Any] = {"after": None, "upto": None}
     size, seen, changed, said = _FIRST, 0, 0, time.monotonic()
@@ -57,8 +81,7 @@ def _run(connection: sqlalchemy.Connection, table: str, statement: str, key: str
         end = sqlalchemy.text(_END.format(key=key, table=table, condition=f"{key} > :after" if seen else "true"))
         found = connection.execute(end, {**state, "size": size}).first()
         if found is None:
-            report(f"{table}: {changed:,} of {seen:,} rows changed")
-            return changed
+            return changed, seen
         state["upto"], rows = found
         changed += _one(connection, statement.replace("{batch}", later if seen else first), state, report)
         state["after"], seen = state["upto"], seen + rows

@@ -77,17 +77,21 @@ def current(connection: Connection, app: str) -> str | None:
     return found[0] if found else None
 
 
+def recorded(connection: Connection, app: str) -> dict[str, tuple[str, datetime.datetime]]:
+    """Checksum and time by revision of what is applied and not undone, in that order; nothing without a history."""
+    if not _exists(connection, app, TABLE):
+        return {}
+    rows = connection.execute(
+        sql.SQL(
+            "SELECT revision, checksum, applied_at AT TIME ZONE 'UTC' FROM {} WHERE reverted_at IS NULL ORDER BY id"
+        ).format(sql.Identifier(app, TABLE))
+    )
+    return {revision: (checksum, when) for revision, checksum, when in rows}
+
+
 def compare(connection: Connection, app: str, files: Sequence[Revision]) -> None:
     """Raise HistoryError listing every difference between the applied revisions and `files` (oldest first)."""
-    applied: dict[str, tuple[str, datetime.datetime]] = {}
-    if _exists(connection, app, TABLE):
-        rows = connection.execute(
-            sql.SQL(
-                "SELECT revision, checksum, applied_at AT TIME ZONE 'UTC' FROM {} WHERE reverted_at IS NULL ORDER BY id"
-            ).format(sql.Identifier(app, TABLE))
-        )
-        applied = {revision: (checksum, when) for revision, checksum, when in rows}
-    found = differences(applied, current(connection, app), files)
+    found = differences(recorded(connection, app), current(connection, app), files)
     if found:
         raise HistoryError(
             f"the database's history of {app} and the files disagree: {'; '.join(found)}. Nothing was changed;"
@@ -147,6 +151,24 @@ def reverted(connection: sqlalchemy.Connection, app: str, revision: str) -> None
             }
         )
     )
+
+
+def repaired(connection: Connection, app: str, revision: Revision, reason: str) -> None:
+    """End the record of `revision` that is in force, saying why, and begin another with the file's checksum."""
+    table = sql.Identifier(app, TABLE)
+    with connection.transaction():
+        old = connection.execute(
+            sql.SQL(
+                "UPDATE {} SET reverted_at = clock_timestamp(), reverted_by = session_user || ' (repair: ' || %s || ')'"
+                " WHERE revision = %s AND reverted_at IS NULL RETURNING duration"
+            ).format(table),
+            (reason, revision.revision),
+        ).fetchone()
+        assert old is not None  # noqa: S101  # the caller found it, and holds the lock
+        connection.execute(
+            sql.SQL("INSERT INTO {} (revision, checksum, duration) VALUES (%s, %s, %s)").format(table),
+            (revision.revision, revision.checksum, *old),
+        )
 
 
 def stamped(connection: sqlalchemy.Connection, app: str, head: str | None, files: Sequence[Revision]) -> None:

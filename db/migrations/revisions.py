@@ -37,7 +37,7 @@ class Revision:
     reversible: bool
     rollback: str
     transactional: bool
-    """False where the file leaves its transaction (autocommit_block): a failure may then leave something behind."""
+    """False where the file leaves its transaction (autocommit_block, in_batches): a failure may leave something."""
 
     @property
     def filled_in(self) -> bool:
@@ -103,9 +103,11 @@ def read(app: str, path: Path) -> Revision:
     """One migration file. Raises RevisionError naming the file and all that its header lacks."""
     if not _FILE_NAME.fullmatch(path.name):
         raise RevisionError(f"{path.name}: name it like 0002_what_it_does.py")
-    text = path.read_bytes().decode()
     try:
+        text = path.read_bytes().decode()
         tree = ast.parse(text)
+    except UnicodeDecodeError as error:
+        raise RevisionError(f"{path.name}: byte {error.start} is not UTF-8, let alone ASCII") from None
     except SyntaxError as error:
         raise RevisionError(f"{path.name}: line {error.lineno} is no Python ({error.msg})") from None
     names = _assigned(tree)
@@ -125,7 +127,7 @@ def read(app: str, path: Path) -> Revision:
         ticket=header["Ticket"],
         reversible=header["Reversible"] == "Yes",
         rollback=header["Rollback"],
-        transactional="autocommit_block" not in text,
+        transactional=not re.search(r"\b(?:autocommit_block|in_batches)\(", text),
     )
 
 

@@ -73,37 +73,42 @@ def new(
         raise RevisionError(f'"{message}" gives no name for a revision: say in a few words what it does')
     name = f"{len(files) + 1:04d}_{slug}"
     job = None if url is None else Job(app, DatabaseURL.parse(url), ca_file, home=home, writes=False)
-    config = _config(app, home, job)
-    alembic.command.revision(config, message, rev_id=name, autogenerate=url is not None)
+    alembic.command.revision(config(app, home, job), message, rev_id=name, autogenerate=url is not None)
     return folder(app, home) / f"{name}.py"
 
 
-def _config(app: str, home: Path, job: Job | None) -> alembic.config.Config:
-    config = alembic.config.Config(home / "alembic.ini", ini_section=app)
-    config.attributes["job"] = job
-    return config
+def config(app: str, home: Path, job: Job | None) -> alembic.config.Config:
+    """Alembic's configuration for `app`; `job` is what alembic/env.py runs under, None where only SQL is printed."""
+    made = alembic.config.Config(home / "alembic.ini", ini_section=app)
+    made.attributes["job"] = job
+    return made
 
 
-def _run(job: Job, command: Callable[[alembic.config.Config], None]) -> tuple[str, ...]:
+def alone(app: str, home: Path, command: Callable[[], None]) -> None:
+    """Run one of Alembic's commands, one at a time. Raises errors of db.errors for what it says, and for its files."""
     with _one_at_a_time:
         try:
-            command(_config(job.app, job.home, job))
+            command()
         except CommandError as error:
-            raise RevisionError(f"{job.app}: {' '.join(str(error).split())}") from error
+            raise RevisionError(f"{app}: {' '.join(str(error).split())}") from error
         except DbError:
             raise
         except Exception as error:
-            raise _unloadable(job, error) or error from error
+            raise _unloadable(app, home, error) or error from error
+
+
+def _run(job: Job, command: Callable[[alembic.config.Config], None]) -> tuple[str, ...]:
+    alone(job.app, job.home, lambda: command(config(job.app, job.home, job)))
     return tuple(job.done)
 
 
-def _unloadable(job: Job, error: Exception) -> RevisionError | None:
+def _unloadable(app: str, home: Path, error: Exception) -> RevisionError | None:
     """What a migration file raised when Alembic loaded it, before it ran any; None if it was no such file."""
-    files = {str(file.path): file for file in revisions(job.app, home=job.home)}
+    files = {str(file.path): file for file in revisions(app, home=home)}
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if frame.filename in files:
             return RevisionError(
-                f"revision {files[frame.filename].revision} ({job.app}) can't be loaded: line {frame.lineno}: "
+                f"revision {files[frame.filename].revision} ({app}) can't be loaded: line {frame.lineno}: "
                 f"{type(error).__name__}: {error}; nothing was changed; mend it and run again"
             )
     return None

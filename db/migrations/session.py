@@ -28,7 +28,7 @@ from psycopg import sql
 
 from db import apps, connections, engine
 from db.errors import DbError, PoolerError, TargetError
-from db.migrations import failures, history, lock, waits
+from db.migrations import concurrently, failures, history, lock, sums, waits
 from db.migrations.revisions import HOME, Revision, revisions
 from db.urls import DatabaseURL
 
@@ -63,13 +63,15 @@ class Job:
         if not text:
             raise CommandError(f'{URL_VARIABLE} is not set: eval "$(pgstack env {config.config_ini_section})" sets it')
         assert config.config_file_name is not None  # noqa: S101  # the command line always has a file
-        return cls(
+        made = cls(
             app=config.config_ini_section,
             url=DatabaseURL.parse(text),
             home=Path(config.config_file_name).resolve().parent,
             report=lambda line: print(line, file=sys.stderr),  # noqa: T201  # the command line's own progress
             writes=getattr(config.cmd_opts, "cmd", (None,))[0] in {getattr(alembic.command, it) for it in _WRITING},
         )
+        config.attributes["job"] = made  # where a revision finds who to report to
+        return made
 
     def run(self, script: ScriptDirectory, migrate: Callable[[sqlalchemy.Connection, Steps], None]) -> None:
         """Open what the command needs and call `migrate`, again where a lock was not free in time."""
@@ -88,6 +90,8 @@ class Job:
                     check_target(control, self.app)
                     history.prepare(control, self.app)
                     history.compare(control, self.app, files)
+                    sums.verify(self.app, files, self.home)
+                concurrently.watch(connection, control, self.app, self.report)
                 try:
                     self._attempt(steps, lambda attempt: _once(connection, self.app, steps, migrate, attempt))
                 except (DbError, CommandError):
@@ -97,7 +101,7 @@ class Job:
 
     def _attempt(self, steps: Steps, once: Callable[[int], None]) -> None:
         def again(error: BaseException) -> bool:
-            # what a CREATE INDEX CONCURRENTLY leaves behind when it fails must be looked at before it runs again
+            # outside a transaction half of it may stand
             return failures.transient(error) and (steps.current is None or steps.current.transactional)
 
         def say(attempt: int) -> None:

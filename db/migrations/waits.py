@@ -2,7 +2,7 @@
 
 A queued ACCESS EXCLUSIVE lock makes everyone else wait behind it, though its holder did nothing yet. So the wait is
 short at first and repeated with growing pauses; only where that never helps does it grow, for tables on which some
-transaction always runs. What takes no lock that readers or writers mind waits as long as it needs.
+transaction always runs. What takes no lock that readers or writers mind waits for long.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from sqlalchemy import event
 
 ATTEMPTS = 24  # with the pauses below about two minutes: longer than the usual report or backup holds a table
 _SHORT, _LONGER, _LONGEST = 150, 1000, 5000  # milliseconds; 150 leaves 50 for the work itself, of the 200 we aim at
-# SHARE UPDATE EXCLUSIVE holds up neither readers nor writers, however long one waits for it
+# SHARE UPDATE EXCLUSIVE holds up neither readers nor writers, however long one waits for it; but a deployment that
+# never ends helps nobody
+_PATIENCE = "30min"
 _PATIENT = re.compile(r"\bCONCURRENTLY\b|\bVALIDATE\s+CONSTRAINT\b", re.IGNORECASE)
 
 
@@ -56,7 +58,7 @@ def let_patient_ones_wait(connection: sqlalchemy.Connection) -> None:
 
 def _lift(connection: sqlalchemy.Connection, cursor: Any, statement: str, *_: object) -> None:  # noqa: ARG001
     if _PATIENT.search(statement):
-        cursor.execute("SET lock_timeout = 0")
+        cursor.execute(f"SET lock_timeout = '{_PATIENCE}'")
 
 
 def _lower(connection: sqlalchemy.Connection, cursor: Any, statement: str, *_: object) -> None:

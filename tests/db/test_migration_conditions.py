@@ -15,7 +15,7 @@ import tenacity
 
 from db import apps, migrations
 from db.errors import HistoryError, LoginError, MigrationError, RevisionError, TargetError, UnknownAppError
-from db.migrations import lock, session
+from db.migrations import lock, waits
 from tests.db.conftest import Prepare, Prepared, add_revision
 
 ALL = tuple(it.revision for it in migrations.revisions("maps"))
@@ -113,9 +113,8 @@ def await_rows(prepared: Prepared, query: str) -> list[Any]:
 
 
 def test_a_table_that_others_hold_is_tried_again_until_it_is_free(
-    migrated: Prepared, home: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch
+    migrated: Prepared, home: Path, lines: list[str]
 ) -> None:
-    monkeypatch.setattr(session, "_LOCK_TIMEOUT", "100ms")
     add_revision(home, 'op.execute("ALTER TABLE maps.users ADD COLUMN theme text")')
     said = threading.Event()
 
@@ -136,8 +135,7 @@ def test_a_table_that_others_hold_is_tried_again_until_it_is_free(
 def test_a_table_that_stays_locked_ends_in_one_line(
     migrated: Prepared, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "_LOCK_TIMEOUT", "20ms")
-    monkeypatch.setattr(session, "_LOCK_ATTEMPTS", 2)
+    monkeypatch.setattr(waits, "ATTEMPTS", 2)
     add_revision(home, 'op.execute("ALTER TABLE maps.users ADD COLUMN theme text")')
 
     with closing(psycopg.connect(migrated.app_url)) as reader:
@@ -166,6 +164,16 @@ class TestAppliedRevisionsAreNeverEdited:
         assert "0004_further is applied but has no file here (is this checkout older than the database?)" in message
         assert "\n" not in message
         assert maps.rows(EVERYTHING) == before
+
+    def test_one_that_was_edited_before_it_is_applied_is_refused_too(self, maps: Prepared, home: Path) -> None:
+        path = home / f"alembic/versions/maps/{SECOND}.py"
+        path.write_text(path.read_text() + "\n# an afterthought\n")
+
+        with pytest.raises(
+            RevisionError, match=rf"nothing was changed: alembic/versions/maps/{SECOND}\.py: edited: it is"
+        ):
+            migrations.upgrade("maps", maps.owner_url, home=home, report=silent)
+        assert migrations.current("maps", maps.owner_url) is None
 
     def test_another_line_end_is_no_edit(self, migrated: Prepared, home: Path) -> None:
         for path in (home / "alembic/versions/maps").glob("*.py"):
@@ -242,19 +250,54 @@ def test_a_run_whose_lock_was_lost_does_not_begin_another_revision(maps: Prepare
     assert migrations.current("maps", maps.owner_url) == FIRST
 
 
-def test_an_index_build_that_gave_up_is_not_repeated_over_what_it_left(
-    migrated: Prepared, home: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str]
-) -> None:
-    monkeypatch.setattr(session, "_LOCK_TIMEOUT", "100ms")
-    add_revision(
-        home,
+class TestAnIndexThatIsBuiltConcurrently:
+    INDEX = (
         "with op.get_context().autocommit_block():\n"
-        '        op.execute("CREATE INDEX CONCURRENTLY ix_users_name ON maps.users (name)")',
+        '        op.execute("CREATE %sINDEX CONCURRENTLY IF NOT EXISTS ix_users_name ON maps.users (name)")'
     )
+    STATE = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('maps.ix_users_name')"
 
-    with closing(psycopg.connect(migrated.app_url)) as writer:
-        writer.execute("INSERT INTO users (id, email) VALUES ('a', 'a@example.com')")
-        with pytest.raises(MigrationError, match=r"SQLSTATE 55P03, .*; it leaves its transaction"):
-            migrations.upgrade("maps", migrated.owner_url, home=home, report=lines.append)
+    def test_one_that_gave_up_is_dropped_and_built_by_the_next_run(
+        self, migrated: Prepared, home: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str]
+    ) -> None:
+        add_revision(home, self.INDEX % "")
 
-    assert lines == []
+        with psycopg.connect(migrated.app_url) as writer, monkeypatch.context() as impatient:
+            impatient.setattr(waits, "_PATIENCE", "100ms")
+            writer.execute("INSERT INTO users (id, email) VALUES ('a', 'a@example.com')")
+            with pytest.raises(MigrationError, match=r"SQLSTATE 55P03, .*; it leaves its transaction"):
+                migrations.upgrade("maps", migrated.owner_url, home=home, report=lines.append)
+        assert migrated.rows(self.STATE) == [(False,)]
+        assert lines == []
+
+        assert migrations.upgrade("maps", migrated.owner_url, home=home, report=lines.append) == ("0004_further",)
+        assert migrated.rows(self.STATE) == [(True,)]
+        assert lines[0] == "maps: dropping maps.ix_users_name, which an index build that did not end left invalid"
+
+    def test_one_that_rows_forbid_is_built_once_they_are_mended(self, migrated: Prepared, home: Path) -> None:
+        add_revision(home, self.INDEX % "UNIQUE ")
+        with psycopg.connect(migrated.app_url, autocommit=True) as writer:
+            writer.execute("INSERT INTO users (id, email, name) VALUES ('a', 'a@example.com', 'A'), ('b', 'b', 'A')")
+            with pytest.raises(MigrationError, match=r"SQLSTATE 23505"):
+                migrations.upgrade("maps", migrated.owner_url, home=home, report=silent)
+            assert migrated.rows(self.STATE) == [(False,)]
+            writer.execute("DELETE FROM users WHERE id = 'b'")
+
+        migrations.upgrade("maps", migrated.owner_url, home=home, report=silent)
+
+        assert migrated.rows(self.STATE) == [(True,)]
+
+    def test_it_waits_for_writers_longer_than_a_table_lock_would(self, migrated: Prepared, home: Path) -> None:
+        add_revision(home, self.INDEX % "")
+
+        with psycopg.connect(migrated.app_url) as writer, ThreadPoolExecutor() as pool:
+            writer.execute("INSERT INTO users (id, email) VALUES ('a', 'a@example.com')")
+            upgrading = pool.submit(migrations.upgrade, "maps", migrated.owner_url, home=home, report=silent)
+            await_rows(
+                migrated,
+                "SELECT 1 FROM pg_stat_activity WHERE datname = %s AND query LIKE 'CREATE INDEX CONC%%'"
+                " AND wait_event = 'virtualxid' AND now() - query_start > '0.5 s'",
+            )
+            writer.rollback()
+            assert upgrading.result(30) == ("0004_further",)
+        assert migrated.rows(self.STATE) == [(True,)]

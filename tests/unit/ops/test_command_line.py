@@ -38,7 +38,7 @@ def test_help_names_every_verb_and_the_exit_codes() -> None:
     "verb",
     [
         *VERBS[:9],
-        *(f"migrate {it}" for it in ("plan", "up", "down", "check", "revision")),
+        *(f"migrate {it}" for it in ("plan", "up", "down", "check", "revision", "sum", "lint", "repair", "rehearse")),
         *("backup now", "backup list", "keys export"),
     ],
 )

@@ -1,0 +1,300 @@
+"""What `pgstack migrate plan` says of a database, and whether the locks it foretells are the ones that are taken."""
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from db import apps, migrations
+from db.errors import TargetError
+from db.migrations import table_locks
+from db.migrations.foresight import foresee
+from db.migrations.printed import upgrades
+from db.migrations.standing import Kind, standing
+from db.migrations.statements import Schema, Statement, split
+from tests.db.conftest import Prepare, Prepared, add_revision
+
+CHECKOUT = Path(__file__).parents[2]
+FIRST, SECOND, THIRD = "0001_initial_schema", "0002_better_auth", "0003_readers_see_no_tokens"
+WORKS = 'op.execute("CREATE TABLE maps.half_done ()")'
+WEAK = ("ACCESS SHARE", "ROW SHARE")  # of reading, which DDL does everywhere
+TABLE_LOCKS = """
+SELECT DISTINCT n.nspname || '.' || c.relname, l.mode FROM pg_locks l
+JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE l.pid = pg_backend_pid() AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND c.relkind IN ('r', 'p') AND n.nspname = ANY (%s)
+"""
+
+
+def silent(_: str) -> None:
+    """Discard a report."""
+
+
+@pytest.fixture
+def maps(prepare: Prepare) -> Prepared:
+    return prepare("maps")
+
+
+@pytest.fixture
+def migrated(maps: Prepared) -> Prepared:
+    migrations.upgrade("maps", maps.owner_url, report=silent)
+    return maps
+
+
+def level(mode: str) -> str:
+    """ShareRowExclusiveLock as LOCK TABLE calls it."""
+    return "".join(f" {it}" if it.isupper() else it for it in mode.removesuffix("Lock")).strip().upper()
+
+
+def taken(connection: psycopg.Connection, statement: Statement, schemas: list[str]) -> dict[str, str]:
+    """The strongest lock on each table after `statement`, which stays."""
+    strongest: dict[str, str] = {}
+    with connection.transaction():
+        connection.execute(statement.text.encode())
+        for table, mode in connection.execute(TABLE_LOCKS, (schemas,)):
+            strongest[table] = max(strongest.get(table, "ACCESS SHARE"), level(mode), key=table_locks.STRENGTH.index)
+    return {table: mode for table, mode in strongest.items() if mode not in WEAK}
+
+
+@pytest.mark.parametrize("app", apps.names())
+def test_every_lock_of_every_revision_is_foretold(prepare: Prepare, app: str) -> None:
+    prepared = prepare(app)
+    schema, seen = Schema(app), 0
+    schemas = [app, apps.host(app)]
+    with psycopg.connect(prepared.owner_url, autocommit=True) as owner:
+        owner.execute(f"SET search_path = {app}, extensions")
+        for statements in upgrades(app).values():
+            for statement in statements:
+                foretold = table_locks.of(statement, schema)
+                before = {row[0] for row in owner.execute("SELECT oid::regclass::text FROM pg_class")} | schema.tables
+                found = {name: it for name, it in taken(owner, statement, schemas).items() if name in before}
+                schema.learn(statement)
+                if not any(it.table == table_locks.UNKNOWN for it in foretold):
+                    assert {it.table: it.level for it in foretold if it.level not in WEAK} == found, statement.headline
+                    seen += len(found)
+    assert seen or len(migrations.revisions(app)) == 1
+
+
+KINDS_OF_DDL = """
+CREATE TABLE a (id int PRIMARY KEY, b text, c text NOT NULL DEFAULT '');
+CREATE TABLE d (id int PRIMARY KEY, a_id int CONSTRAINT fk REFERENCES a (id));
+ALTER TABLE a ADD COLUMN e text;
+ALTER TABLE a ADD COLUMN f text DEFAULT clock_timestamp()::text, ALTER COLUMN b SET STATISTICS 10;
+ALTER TABLE a ALTER COLUMN b SET STATISTICS 20;
+ALTER TABLE a ALTER COLUMN b SET DEFAULT 'x';
+ALTER TABLE a ALTER COLUMN b SET NOT NULL;
+ALTER TABLE a ALTER COLUMN b DROP NOT NULL;
+ALTER TABLE a ALTER COLUMN e TYPE varchar(5);
+ALTER TABLE a ADD CONSTRAINT ck CHECK (b <> '') NOT VALID;
+ALTER TABLE a VALIDATE CONSTRAINT ck;
+ALTER TABLE a DROP CONSTRAINT ck;
+ALTER TABLE d ADD CONSTRAINT fk2 FOREIGN KEY (a_id) REFERENCES a (id) NOT VALID;
+ALTER TABLE d VALIDATE CONSTRAINT fk2;
+ALTER TABLE d DROP CONSTRAINT fk2;
+ALTER TABLE a ADD CONSTRAINT uq UNIQUE (b);
+ALTER TABLE a ADD CONSTRAINT ex EXCLUDE (c WITH =);
+ALTER TABLE a RENAME COLUMN e TO g;
+ALTER TABLE a SET (fillfactor = 70);
+ALTER TABLE a DISABLE TRIGGER USER;
+ALTER TABLE a REPLICA IDENTITY FULL;
+CREATE INDEX ix ON a (c);
+DROP INDEX ix;
+CREATE TABLE p (id int, k int) PARTITION BY LIST (k);
+CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1);
+CREATE TABLE p2 (id int, k int);
+ALTER TABLE p ATTACH PARTITION p2 FOR VALUES IN (2);
+ALTER TABLE p DETACH PARTITION p2;
+ALTER TABLE p2 SET UNLOGGED;
+CREATE INDEX ON ONLY p (id);
+COMMENT ON TABLE a IS 'x';
+COMMENT ON COLUMN a.b IS 'x';
+CREATE STATISTICS s ON b, c FROM a;
+CREATE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION t();
+DROP TRIGGER t ON a;
+ALTER TABLE a ENABLE ROW LEVEL SECURITY;
+CREATE POLICY y ON a USING (true);
+DROP POLICY y ON a;
+INSERT INTO a (id) VALUES (1);
+UPDATE a SET c = 'y';
+DELETE FROM a;
+TRUNCATE d;
+LOCK TABLE a IN SHARE MODE;
+GRANT SELECT ON a TO maps_readonly;
+CREATE VIEW v AS SELECT * FROM a;
+DROP VIEW v;
+REINDEX TABLE a;
+ALTER TABLE d DROP COLUMN a_id;
+DROP TABLE p;
+DROP TABLE d, a
+"""
+
+
+def test_every_kind_of_ddl_takes_the_locks_that_are_foretold(maps: Prepared) -> None:
+    schema, seen = Schema("maps"), set[str]()
+    with psycopg.connect(maps.owner_url, autocommit=True) as owner:
+        for statement in split(KINDS_OF_DDL):
+            before = set(schema.tables)
+            foretold = {it.table: it.level for it in table_locks.of(statement, schema) if it.level not in WEAK}
+            found = taken(owner, statement, ["maps"])
+            schema.learn(statement)
+            # DROP TABLE leaves nothing to look up, and a new table is locked by whoever makes it
+            gone = foretold.keys() - found.keys() if statement.words.startswith("drop table") else set[str]()
+            assert {it: foretold[it] for it in foretold.keys() - gone} == {
+                it: found[it] for it in found.keys() & before
+            }, statement.headline
+            seen |= set(found.values())
+    assert seen == set(table_locks.STRENGTH) - {*WEAK, "EXCLUSIVE"}
+
+
+def test_an_index_that_is_built_concurrently_locks_weakly() -> None:
+    schema = Schema("maps")
+    [statement] = split("CREATE UNIQUE INDEX CONCURRENTLY ix ON users (email)")
+
+    assert [str(it) for it in table_locks.of(statement, schema)] == [
+        "SHARE UPDATE EXCLUSIVE on maps.users: others read and write it; other DDL waits, while it reads every row"
+    ]
+
+
+def plan(*arguments: str, home: Path = CHECKOUT) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "ops.main", "migrate", "plan", *arguments],
+        cwd=home,
+        env={**os.environ, "PYTHONPATH": str(home)},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    return done
+
+
+class TestWhatADatabaseIs:
+    def test_an_empty_one_gets_everything(self, maps: Prepared) -> None:
+        found = standing("maps", maps.owner_url)
+
+        assert (found.kind, found.revision) == ("empty", None)
+        assert [it.revision for it in found.pending] == [FIRST, SECOND, THIRD]
+        steps = foresee(found)
+        assert all(not step.locks for it in steps.values() for step in it), "nobody waits for tables that are new"
+
+    def test_an_older_one_gets_the_rest_and_waits_are_foretold(self, maps: Prepared) -> None:
+        migrations.upgrade("maps", maps.owner_url, target=FIRST, report=silent)
+
+        done = plan("maps", "--url", maps.owner_url)
+
+        assert done.returncode == 0
+        lines = done.stdout.splitlines()
+        assert lines[0] == "maps: older (1 pending)"
+        assert lines[1].startswith(f"  {SECOND}  sign-up, sign-in and linked accounts")
+        index = lines.index("    CREATE INDEX ix_sessions_user_id ON maps.sessions (user_id)")
+        assert lines[index + 1] == "      -- SHARE on maps.sessions: others can only read it, while it reads every row"
+        assert "CREATE INDEX ix_accounts_user_id" not in done.stdout
+        whole = plan("maps", "--sql", "--url", maps.owner_url).stdout
+        assert "CREATE INDEX ix_accounts_user_id ON maps.accounts (user_id);" in whole
+
+    def test_a_current_one_gets_nothing(self, migrated: Prepared) -> None:
+        done = plan("maps", "--url", migrated.owner_url)
+
+        assert (done.returncode, done.stdout) == (0, "maps: current (nothing pending)\n")
+
+    def test_a_newer_one_says_what_this_checkout_lacks(self, migrated: Prepared, home: Path) -> None:
+        add_revision(home, WORKS)
+        migrations.upgrade("maps", migrated.owner_url, home=home, report=silent)
+
+        done = plan("maps", "--url", migrated.owner_url)
+
+        assert done.returncode == 1
+        assert done.stdout == "maps: newer (it has 0004_further as well: this checkout is older (git pull))\n"
+
+    def test_one_of_another_branch_names_what_each_has(self, migrated: Prepared, home: Path) -> None:
+        path = add_revision(home, WORKS)
+        migrations.upgrade("maps", migrated.owner_url, home=home, report=silent)
+        path.unlink()
+        add_revision(home, WORKS, name="0003_other")
+
+        found = standing("maps", migrated.owner_url, home=home)
+
+        assert (found.kind, found.pending) == ("diverged", ())
+        assert found.says == "it has 0004_further but not 0003_other: it was migrated from another branch"
+
+    def test_an_edited_file_is_named(self, migrated: Prepared, home: Path) -> None:
+        path = home / f"alembic/versions/maps/{FIRST}.py"
+        path.write_text(path.read_text() + "# an afterthought\n")
+
+        found = standing("maps", migrated.owner_url, home=home)
+
+        assert found.kind == "edited"
+        assert found.says.startswith(f"{FIRST} was edited after it was applied (")
+
+    @pytest.mark.parametrize(
+        ("made", "kind", "says"),
+        [
+            (
+                "CREATE TABLE maps.users (); CREATE TABLE maps.wp_posts ()",
+                "foreign",
+                "schema maps has table users, table wp_posts but no record of migrations: another tool made them",
+            ),
+            (
+                "CREATE TABLE maps.alembic_version AS SELECT 'ae10' AS version_num;"
+                " GRANT SELECT ON maps.alembic_version TO maps_owner",
+                "foreign",
+                "it was migrated by other files than these: ae10",
+            ),
+            ("CREATE TABLE public.unrelated ()", "empty", "nothing was migrated yet, 2 pending"),
+        ],
+    )
+    def test_one_that_is_not_ours_is_left_alone(self, maps: Prepared, made: str, kind: Kind, says: str) -> None:
+        with closing(maps.admin()) as admin:
+            admin.execute(made.encode())
+
+        found = standing("maps", maps.owner_url)
+
+        assert (found.kind, found.says) == (kind, says)
+
+    def test_one_that_the_login_may_not_look_into_is_one_line(self, maps: Prepared) -> None:
+        with closing(maps.admin()) as admin:
+            admin.execute("CREATE TABLE maps.alembic_version (version_num text)")
+
+        with pytest.raises(
+            TargetError, match=r"^maps_owner_1 may not look into schema maps of database .*: give the URL"
+        ):
+            standing("maps", maps.owner_url)
+
+    def test_scripts_get_the_same_as_json(self, maps: Prepared) -> None:
+        migrations.upgrade("maps", maps.owner_url, target=FIRST, report=silent)
+
+        told = json.loads(plan("maps", "--json", "--url", maps.owner_url).stdout)["maps"]
+
+        assert (told["is"], told["revision"], [it["revision"] for it in told["pending"]]) == ("older", FIRST, [SECOND, THIRD])
+        locks = [lock for it in told["pending"][0]["statements"] for lock in it["locks"]]
+        assert {"table": "maps.sessions", "level": "SHARE", "work": "reads every row"} in locks
+
+    def test_a_file_that_asks_the_database_is_still_listed(self, migrated: Prepared, home: Path) -> None:
+        add_revision(home, 'op.get_bind().exec_driver_sql("SELECT 1").scalar_one()')
+
+        found = standing("maps", migrated.owner_url, home=home)
+
+        assert [it.revision for it in found.pending] == ["0004_further"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        (("--url", "postgresql://me@127.0.0.1/maps"), 2, "--url is one database: name the application it is for"),
+        (("mops", "--url", "postgresql://me@127.0.0.1/maps"), 2, 'pgstack: unknown app "mops": the apps are '),
+        (("maps", "--url", "mysql://me:secret@host/db"), 1, 'pgstack: the database URL "mysql://me:***@host/db" has'),
+        (("maps", "--url", "postgresql://me:secret@127.0.0.1:1/db"), 1, "pgstack: "),
+    ],
+)
+def test_what_cannot_be_is_one_line(arguments: tuple[str, ...], code: int, line: str) -> None:
+    done = plan(*arguments)
+
+    assert done.returncode == code
+    assert line in " ".join(done.stderr.replace("│", " ").split())
+    assert "secret" not in done.stderr

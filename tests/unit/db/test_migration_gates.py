@@ -1,0 +1,271 @@
+"""A committed migration stays as it is: sum file, header, bytes, and Git, in the hook and in CI alike."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from db import apps, migrations
+from db.errors import RevisionError
+from db.migrations import committed, gates, headers, sums
+from tests.db.conftest import add_revision
+from tests.db.conftest import home as home  # noqa: PLC0414  # the fixture
+
+CHECKOUT = Path(__file__).parents[3]
+FIRST = "alembic/versions/maps/0001_initial_schema.py"
+FURTHER = "alembic/versions/maps/0004_further.py"
+WORKS = 'op.execute("ALTER TABLE maps.users ADD COLUMN theme text")'
+UNDONE = 'op.execute("ALTER TABLE maps.users DROP COLUMN theme")'
+
+
+@pytest.mark.parametrize("app", apps.names())
+def test_every_committed_migration_passes_the_gates(app: str) -> None:
+    assert gates.refused([app]) == []
+
+
+class TestTheSumFile:
+    def test_it_is_what_sha256sum_checks(self) -> None:
+        for app in apps.names():
+            done = subprocess.run(
+                ["sha256sum", "--check", "--strict", sums.NAME],
+                cwd=CHECKOUT / "alembic/versions" / app,
+                check=False,
+                capture_output=True,
+            )
+            assert done.returncode == 0, done.stdout
+
+    def test_a_changed_a_missing_and_an_additional_file_are_refused_by_name(self, home: Path) -> None:
+        add_revision(home, WORKS, undo=UNDONE)
+        (home / FIRST).write_text((home / FIRST).read_text() + "# an afterthought\n")
+        lines = (home / "alembic/versions/maps" / sums.NAME).read_text()
+        (home / "alembic/versions/maps" / sums.NAME).write_text(f"{lines}{'0' * 64}  0009_gone.py\n")
+
+        found = [(it.file, it.rule) for it in gates.refused(["maps"], home=home)]
+
+        assert found == [
+            ("0001_initial_schema.py", "edited"),
+            ("0009_gone.py", "missing"),
+            ("0004_further.py", "additional"),
+        ]
+
+    def test_finished_files_are_added_and_drafts_may_still_change(self, home: Path) -> None:
+        before = sums.listed("maps", home)
+        add_revision(home, WORKS, undo=UNDONE)
+        assert sums.write("maps", before, home=home) == ("0004_further.py",)
+        assert gates.refused(["maps"], home=home) == []
+
+        path = add_revision(home, WORKS.replace("theme", "colour"), undo=UNDONE.replace("theme", "colour"))
+        assert [it.rule for it in gates.refused(["maps"], home=home)] == ["edited"]
+        assert sums.write("maps", before, home=home) == ("0004_further.py",)
+        assert sums.write("maps", before, home=home) == ()
+        path.unlink()
+        sums.write("maps", before, home=home)
+        assert sums.listed("maps", home) == before
+
+    def test_a_committed_line_is_never_written_anew(self, home: Path) -> None:
+        before = sums.listed("maps", home)
+        (home / FIRST).write_text((home / FIRST).read_text() + "# an afterthought\n")
+
+        with pytest.raises(RevisionError, match=r"maps/0001_initial_schema\.py: edited: it is not what checksums\.txt"):
+            sums.write("maps", before, home=home)
+        assert sums.listed("maps", home) == before
+
+    def test_a_header_that_was_never_filled_in_gets_no_sum(self, home: Path) -> None:
+        add_revision(home, WORKS, undo=UNDONE)
+        path = home / FURTHER
+        path.write_text(path.read_text().replace("Purpose: a test", f"Purpose: {migrations.revisions.__module__}"))
+        path.write_text(path.read_text().replace("db.migrations.revisions", "why this change is needed, in a sentence"))
+
+        with pytest.raises(RevisionError, match=r"0004_further\.py \(maps\): Purpose is still the template's"):
+            sums.write("maps", {}, home=home)
+
+    @pytest.mark.parametrize("line", ["0004_further.py", "abc  0004_further.py", f"{'0' * 64}  0001_initial_schema.py"])
+    def test_a_line_that_is_no_sum_is_named(self, home: Path, line: str) -> None:
+        path = home / "alembic/versions/maps" / sums.NAME
+        path.write_text(path.read_text() + f"{line}\n")
+
+        with pytest.raises(RevisionError, match=r"alembic/versions/maps/checksums\.txt: line 4 is "):
+            sums.listed("maps", home)
+
+
+class TestHeaderAndCode:
+    def refused(self, home: Path, change: Callable[[str], str]) -> list[str]:
+        path = add_revision(home, WORKS, undo=UNDONE)
+        path.write_bytes(change(path.read_text()).encode())
+        [file] = [it for it in migrations.revisions("maps", home=home) if it.revision == "0004_further"]
+        return [it.says for it in headers.compare(file)]
+
+    def test_a_header_that_agrees_is_let_through(self, home: Path) -> None:
+        assert self.refused(home, lambda text: text) == []
+        no = 'raise NotImplementedError("rows were thrown away")'
+        assert (
+            self.refused(home, lambda text: text.replace(UNDONE, no).replace("Reversible: Yes", "Reversible: No")) == []
+        )
+
+    @pytest.mark.parametrize(
+        ("before", "after", "says"),
+        [
+            (UNDONE, "pass", "Reversible is Yes, but downgrade does nothing: write what undoes it, or No"),
+            (
+                UNDONE,
+                "raise NotImplementedError",
+                "Reversible is Yes, but downgrade raises: write No, or what undoes it",
+            ),
+            (
+                "Reversible: Yes",
+                "Reversible: No",
+                "Reversible is No, but downgrade does not end in `raise`: it would claim success",
+            ),
+            (
+                "def downgrade",
+                "def undo",
+                "there is no function downgrade: write one, which raises where nothing can be undone",
+            ),
+            (
+                "alembic -n maps downgrade -1",
+                "alembic -n bots downgrade base",
+                "Rollback says `alembic -n bots downgrade base`: undoing this is"
+                " `alembic -n maps downgrade 0003_readers_see_no_tokens`",
+            ),
+            (
+                "Purpose: a test",
+                "Purpose: why this change is needed, in a sentence",
+                "Purpose is still the template's: say why this change is needed",
+            ),
+            ("Purpose: a test", "Purpose: na\u00efve", r"line 3 has '\xef', which is not ASCII"),
+            (
+                "Ticket: N/A\n",
+                "Ticket: N/A\r\n",
+                "line 4 ends in CRLF or CR: write LF (git config core.autocrlf input)",
+            ),
+        ],
+    )
+    def test_one_that_does_not_is_refused(self, home: Path, before: str, after: str, says: str) -> None:
+        assert self.refused(home, lambda text: text.replace(before, after)) == [says]
+
+    def test_bytes_that_are_no_text_are_one_line(self, home: Path) -> None:
+        (home / FURTHER).write_bytes(b'"""\xff"""')
+
+        with pytest.raises(RevisionError, match=r"0004_further\.py: byte 3 is not UTF-8"):
+            gates.refused(["maps"], home=home)
+
+
+@pytest.fixture
+def repository(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The copy as a Git repository: a released commit on main, and a branch on which the work goes on."""
+    for name in [it for it in os.environ if it.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    for path in (".githooks/pre-commit", ".gitattributes", "Makefile"):
+        (home / path).parent.mkdir(exist_ok=True)
+        shutil.copy(CHECKOUT / path, home / path)
+    git(home, "init", "--quiet", "--initial-branch=main")
+    git(home, "config", "user.email", "a@example.com")
+    git(home, "config", "user.name", "A")
+    commit(home, "released")
+    git(home, "checkout", "--quiet", "-b", "work")
+    return home
+
+
+def git(home: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(["git", "-C", str(home), *arguments], text=True, capture_output=True, check=False)
+    assert not check or done.returncode == 0, done.stderr
+    return done
+
+
+def commit(home: Path, message: str) -> None:
+    git(home, "add", "--all")
+    git(home, "commit", "--quiet", "--message", message)
+
+
+class TestTheBaseBranch:
+    def test_a_file_that_was_edited_or_removed_since_is_refused_though_its_sum_was_changed_too(
+        self, repository: Path
+    ) -> None:
+        (repository / FIRST).write_text((repository / FIRST).read_text() + "# an afterthought\n")
+        (repository / "alembic/versions/petsitting/0001_initial_schema.py").unlink()
+        sums.write("maps", {}, home=repository)
+        commit(repository, "hide it")
+        base = committed.base(repository)
+        assert base is not None
+
+        edited = committed.edited(base, repository)
+
+        assert [(it.app, it.file, it.says.split(" since")[0]) for it in edited] == [
+            ("maps", "0001_initial_schema.py", "it was edited"),
+            ("petsitting", "0001_initial_schema.py", "it was removed"),
+        ]
+        assert gates.refused(["maps"], home=repository, edited=edited) == edited
+
+    def test_what_was_added_on_the_branch_may_change_until_it_is_merged(self, repository: Path) -> None:
+        for column in ("theme", "colour"):
+            add_revision(repository, WORKS.replace("theme", column), undo=UNDONE)
+            commit(repository, column)
+            base = committed.base(repository)
+            assert base is not None
+            assert committed.edited(base, repository) == []
+
+    def test_another_base_can_be_named(self, repository: Path) -> None:
+        add_revision(repository, WORKS, undo=UNDONE)
+        commit(repository, "on work")
+        (repository / FURTHER).unlink()
+
+        since = committed.base(repository, named="work") or ""
+        assert [it.file for it in committed.edited(since, repository)] == ["0004_further.py"]
+
+    def test_a_base_that_is_none_is_one_line_and_no_base_is_none(self, repository: Path) -> None:
+        with pytest.raises(RevisionError, match='the base branch "nowhere" is no commit here'):
+            committed.base(repository, named="nowhere")
+        git(repository, "branch", "--delete", "--force", "main")
+        assert committed.base(repository) is None
+
+
+class TestTheHook:
+    """`make hooks`, then `git commit`, as a developer types them."""
+
+    @pytest.fixture
+    def hooked(self, repository: Path) -> Path:
+        for path in ("db", "ops", "pyproject.toml"):
+            source = CHECKOUT / path
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, repository / path)
+        command = repository / ".venv/bin/pgstack"
+        command.parent.mkdir(parents=True)
+        command.write_text(f'#!/bin/sh\nPYTHONPATH="{repository}" exec {sys.executable} -m ops.main "$@"\n')
+        command.chmod(0o755)
+        (repository / ".gitignore").write_text(".venv\n__pycache__\n")
+        commit(repository, "tools")
+        subprocess.run(["make", "--quiet", "hooks"], cwd=repository, check=True)
+        return repository
+
+    def commit(self, home: Path, *paths: str) -> subprocess.CompletedProcess[str]:
+        git(home, "add", "--all", "--", *(paths or (".",)))
+        return git(home, "commit", "--message", "a change", check=False)
+
+    def test_an_edited_migration_is_refused_by_name(self, hooked: Path) -> None:
+        (hooked / FIRST).write_text((hooked / FIRST).read_text() + "# an afterthought\n")
+
+        done = self.commit(hooked)
+
+        assert done.returncode != 0
+        assert f"{FIRST}: committed: it was edited since commit" in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+
+    def test_a_new_one_needs_its_sum_and_what_is_staged_counts(self, hooked: Path) -> None:
+        add_revision(hooked, WORKS, undo=UNDONE)
+        refused = self.commit(hooked)
+        subprocess.run([hooked / ".venv/bin/pgstack", "migrate", "sum", "maps"], check=True, cwd=hooked)
+        without_the_sum = self.commit(hooked, FURTHER)
+        accepted = self.commit(hooked)
+
+        assert f"{FURTHER}: additional: checksums.txt has no line for it" in refused.stdout + refused.stderr
+        assert without_the_sum.returncode != 0
+        assert accepted.returncode == 0, accepted.stdout + accepted.stderr
+
+    def test_a_commit_without_migrations_is_none_of_its_business(self, hooked: Path) -> None:
+        (hooked / FIRST).write_text("not staged")
+        (hooked / "README.md").write_text("hello\n")
+
+        assert self.commit(hooked, "README.md").returncode == 0

@@ -1,0 +1,231 @@
+"""What hurts a database in use is refused by name, with the recipe for it; what does not is let through."""
+
+from pathlib import Path
+
+import pytest
+
+from db import apps
+from db.errors import RevisionError
+from db.migrations.findings import Finding
+from db.migrations.lint import lint
+from tests.db.conftest import add_revision
+from tests.db.conftest import home as home  # noqa: PLC0414  # the fixture
+
+DANGEROUS = {
+    # a column
+    "ALTER TABLE maps.users ADD COLUMN a text NOT NULL": ("adding-required-field", "add-a-column"),
+    "ALTER TABLE users ADD a text DEFAULT clock_timestamp()::text": ("adding-field-with-default", "add-a-column"),
+    "ALTER TABLE maps.users ADD COLUMN a int GENERATED ALWAYS AS (1) STORED": (
+        "adding-field-with-default",
+        "add-a-column",
+    ),
+    "ALTER TABLE maps.users ADD COLUMN a bigserial": ("table-rewrite", "add-a-column"),
+    "ALTER TABLE maps.users ADD COLUMN a text UNIQUE": ("disallowed-unique-constraint", "add-a-unique-constraint"),
+    "ALTER TABLE maps.users ADD COLUMN a text CHECK (a <> '')": ("table-scan", "add-a-check"),
+    "ALTER TABLE maps.users ADD COLUMN a text REFERENCES maps.sessions (id)": (
+        "adding-foreign-key-constraint",
+        "add-a-foreign-key",
+    ),
+    "ALTER TABLE maps.users ALTER COLUMN email TYPE varchar(50)": (
+        "changing-column-type",
+        "rename-a-column-or-change-its-type",
+    ),
+    # a constraint
+    "ALTER TABLE maps.users ALTER image SET NOT NULL": ("adding-not-nullable-field", "make-a-column-not-null"),
+    "ALTER TABLE maps.users ADD CONSTRAINT c CHECK (email <> '')": ("constraint-missing-not-valid", "add-a-check"),
+    "ALTER TABLE maps.users ADD CONSTRAINT c UNIQUE (name)": (
+        "disallowed-unique-constraint",
+        "add-a-unique-constraint",
+    ),
+    "ALTER TABLE maps.users ADD CONSTRAINT c FOREIGN KEY (name) REFERENCES maps.accounts (id)": (
+        "adding-foreign-key-constraint",
+        "add-a-foreign-key",
+    ),
+    "ALTER TABLE maps.users ADD CONSTRAINT c EXCLUDE USING gist (name WITH =)": (
+        "constraint-missing-not-valid",
+        "add-a-check",
+    ),
+    "ALTER TABLE maps.users ADD CONSTRAINT c CHECK (email <> '') NOT VALID;"
+    " ALTER TABLE maps.users VALIDATE CONSTRAINT c": ("constraint-missing-not-valid", "add-a-check"),
+    "ALTER TABLE maps.users ADD COLUMN a text; ALTER TABLE maps.users VALIDATE CONSTRAINT c": (
+        "validate-alone",
+        "add-a-check",
+    ),
+    # an index
+    "CREATE INDEX ix ON maps.users (name)": ("require-concurrent-index-creation", "add-an-index"),
+    "CREATE INDEX CONCURRENTLY IF NOT EXISTS ix ON maps.users (name)": ("concurrently-in-transaction", "add-an-index"),
+    "DROP INDEX maps.ix_sessions_user_id": ("require-concurrent-index-deletion", "add-an-index"),
+    "REINDEX TABLE maps.users": ("require-concurrent-reindex", "add-an-index"),
+    # what is lost
+    "ALTER TABLE maps.users DROP COLUMN name": ("ban-drop-column", "drop-a-column-or-a-table"),
+    "DROP TABLE maps.sessions": ("ban-drop-table", "drop-a-column-or-a-table"),
+    "TRUNCATE maps.sessions": ("ban-truncate", "drop-a-column-or-a-table"),
+    "DELETE FROM maps.sessions": ("delete-every-row", "drop-a-column-or-a-table"),
+    "ALTER TABLE maps.users DROP CONSTRAINT uq_users_email": ("ban-drop-constraint", "drop-a-column-or-a-table"),
+    "DROP TYPE maps.kind": ("ban-drop-type", "drop-a-column-or-a-table"),
+    "DROP POLICY tenant ON maps.users": ("drops-object", "drop-a-column-or-a-table"),
+    "ALTER TABLE maps.users NO FORCE ROW LEVEL SECURITY": ("opens-rows", "drop-a-column-or-a-table"),
+    "ALTER TABLE maps.users RENAME TO people": ("renaming-table", "rename-a-column-or-change-its-type"),
+    "ALTER TABLE maps.users RENAME COLUMN name TO title": ("renaming-column", "rename-a-column-or-change-its-type"),
+    "ALTER TYPE maps.kind RENAME VALUE 'a' TO 'b'": ("renaming-object", "rename-a-column-or-change-its-type"),
+    # what takes long in one transaction
+    "UPDATE maps.users SET name = '' WHERE name IS NULL": ("unbatched-write", "back-fill-rows"),
+    "DELETE FROM maps.sessions WHERE expires_at < now()": ("unbatched-write", "back-fill-rows"),
+    "VACUUM FULL maps.users": ("table-rewrite", ""),
+    "CLUSTER maps.users USING pk_users": ("table-rewrite", ""),
+    "ALTER TABLE maps.users SET UNLOGGED": ("table-rewrite", ""),
+    "ALTER TABLE maps.sessions ATTACH PARTITION maps.users FOR VALUES IN (1)": ("table-scan", "add-a-check"),
+    # what reaches beyond the revision, or can't be seen
+    "SET statement_timeout = 0": ("session-setting", ""),
+    "SELECT set_config('search_path', 'public', false)": ("session-setting", ""),
+    "SELECT pg_advisory_lock(1)": ("session-state", ""),
+    "CREATE TEMP TABLE t AS SELECT 1": ("temporary-table", ""),
+    "LOCK TABLE maps.users": ("explicit-lock", ""),
+    "DO $$ BEGIN DELETE FROM maps.users; END $$": ("unseen-statements", ""),
+    "SELECT maps.anything()": ("unseen-statements", ""),
+}
+
+SAFE = [
+    "ALTER TABLE maps.users ADD COLUMN a text",
+    "ALTER TABLE maps.users ADD COLUMN a text NOT NULL DEFAULT 'x'",
+    "ALTER TABLE maps.users ADD COLUMN a timestamptz NOT NULL DEFAULT now()",
+    "ALTER TABLE maps.users ALTER COLUMN name SET DEFAULT 'x'",
+    "ALTER TABLE maps.users ADD CONSTRAINT c CHECK (email <> '') NOT VALID",
+    "ALTER TABLE maps.users VALIDATE CONSTRAINT c",
+    "ALTER TABLE maps.users ADD CONSTRAINT c UNIQUE USING INDEX ix",
+    "ALTER TABLE maps.users DROP CONSTRAINT c, ADD CONSTRAINT c CHECK (email <> '') NOT VALID",
+    "ALTER TYPE maps.kind ADD VALUE 'b'",
+    "CREATE TABLE maps.t (id text REFERENCES maps.users (id)); CREATE INDEX ON maps.t (id); UPDATE maps.t SET id = ''",
+    "CREATE TABLE t (id text); ALTER TABLE maps.t ADD CHECK (id <> ''); DROP TABLE t",
+    "CREATE FUNCTION maps.f() RETURNS text LANGUAGE sql AS $$ UPDATE maps.users SET name = ''; SELECT 'drop' $$",
+    "CREATE FUNCTION maps.f() RETURNS int LANGUAGE sql"
+    " BEGIN ATOMIC UPDATE maps.users SET name = CASE WHEN true THEN 'x' END; SELECT 1; END",
+    "COMMENT ON TABLE maps.users IS 'DROP TABLE users; -- TRUNCATE users'",
+    "SET LOCAL lock_timeout = '1s'",
+    "GRANT SELECT ON maps.users TO maps_readonly",
+    "INSERT INTO maps.users (id, email, name) VALUES ('a', 'b', 'it''s; DELETE FROM maps.users')",
+]
+
+
+def found(home: Path, *statements: str, comment: str = "") -> list[Finding]:
+    """What the lint says of a further revision of maps."""
+    lines = [comment] if comment else []
+    lines += [f'op.execute("""{statement}""")' for statement in statements]
+    add_revision(home, "\n    ".join(lines))
+    return lint("maps", home=home)
+
+
+def concurrently(statement: str) -> str:
+    return f'with op.get_context().autocommit_block():\n        op.execute("{statement}")'
+
+
+@pytest.mark.parametrize("app", apps.names())
+def test_every_released_revision_has_its_verdict(app: str) -> None:
+    assert lint(app) == []
+
+
+@pytest.mark.parametrize(("statement", "verdict"), DANGEROUS.items())
+def test_what_hurts_a_database_in_use_is_refused_with_its_recipe(
+    home: Path, statement: str, verdict: tuple[str, str]
+) -> None:
+    [refused] = found(home, statement)
+
+    assert (refused.rule, refused.recipe) == verdict
+    assert refused.file == "0004_further.py"
+    assert refused.statement in " ".join(statement.split())
+    assert "\n" not in str(refused)
+
+
+@pytest.mark.parametrize("statement", SAFE)
+def test_what_hurts_nobody_is_let_through(home: Path, statement: str) -> None:
+    assert found(home, statement) == []
+
+
+def test_one_line_says_file_rule_reason_statement_and_recipe(home: Path) -> None:
+    [refused] = found(home, "TRUNCATE maps.users")
+
+    assert str(refused) == (
+        "alembic/versions/maps/0004_further.py: ban-truncate: every row is gone, and nobody reads or writes until the"
+        " end (TRUNCATE maps.users); do it like docs/migrations.md#drop-a-column-or-a-table"
+    )
+
+
+def test_a_reason_in_the_file_lets_one_rule_pass_and_no_other(home: Path) -> None:
+    dropped = "ALTER TABLE maps.users DROP COLUMN image"
+    reason = "# pgstack: allow ban-drop-column: no release has read it since 1.4"
+
+    assert found(home, dropped, comment=reason) == []
+    assert [it.rule for it in found(home, dropped, "TRUNCATE maps.users", comment=reason)] == ["ban-truncate"]
+
+
+@pytest.mark.parametrize(
+    "comment", ["# pgstack: allow", "# pgstack: allow ban-truncate", "# pgstack: allow ban-truncate:"]
+)
+def test_a_reason_that_gives_none_is_refused_and_excuses_nothing(home: Path, comment: str) -> None:
+    assert [it.rule for it in found(home, "TRUNCATE maps.users", comment=comment)] == ["allow", "ban-truncate"]
+
+
+def test_a_reason_that_nothing_needs_is_refused(home: Path) -> None:
+    comment = "# pgstack: allow ban-truncate: the table is small"
+
+    assert [it.rule for it in found(home, "SELECT 1", comment=comment)] == ["unseen-statements", "unused-allow"]
+    (home / "alembic/versions/maps/0004_further.py").unlink()
+    with (home / "alembic/versions/maps/verdicts.toml").open("a") as verdicts:
+        verdicts.write('[0009_gone]\nban-truncate = "the table is small"\n')
+    assert [it.says for it in lint("maps", home=home)] == ["there is no revision 0009_gone"]
+
+
+def test_an_index_is_built_concurrently_alone_in_its_file(home: Path) -> None:
+    index = concurrently("CREATE INDEX CONCURRENTLY IF NOT EXISTS ix ON maps.users (name)")
+    add_revision(home, index)
+    assert lint("maps", home=home) == []
+
+    add_revision(home, index.replace("IF NOT EXISTS ", ""))
+    assert [it.rule for it in lint("maps", home=home)] == ["if-not-exists"]
+
+    add_revision(home, f'op.execute("ALTER TABLE maps.users ADD COLUMN a text")\n    {index}')
+    assert [it.rule for it in lint("maps", home=home)] == ["not-alone"]
+
+
+def test_many_rows_are_changed_in_batches_alone_in_their_file(home: Path) -> None:
+    import_it = "from db.migrations.batches import in_batches\n    "
+    batches = "in_batches('maps.users', \"UPDATE maps.users SET name = '' WHERE {batch} AND name IS NULL\")"
+    add_revision(home, import_it + batches)
+    assert lint("maps", home=home) == []
+
+    add_revision(home, f'{import_it}{batches}\n    op.execute("ALTER TABLE maps.users ADD COLUMN a text")')
+    assert [it.rule for it in lint("maps", home=home)] == ["not-alone"]
+    add_revision(home, concurrently("UPDATE maps.users SET name = '' WHERE name IS NULL"))
+    assert [it.rule for it in lint("maps", home=home)] == ["unbatched-write"]
+
+
+def test_not_null_is_free_once_an_earlier_revision_proved_it(home: Path) -> None:
+    def add(number: int, statement: str) -> None:
+        after = "0003_readers_see_no_tokens" if number == 4 else f"{number - 1:04d}_step"
+        add_revision(home, f'op.execute("{statement}")', name=f"{number:04d}_step", after=after)
+
+    add(4, "ALTER TABLE maps.users ADD CONSTRAINT c CHECK (image IS NOT NULL) NOT VALID")
+    add(5, "ALTER TABLE maps.users ALTER COLUMN image SET NOT NULL")
+    assert [it.rule for it in lint("maps", home=home)] == ["adding-not-nullable-field"]
+
+    add(5, "ALTER TABLE maps.users VALIDATE CONSTRAINT c")
+    add(6, "ALTER TABLE maps.users ALTER COLUMN image SET NOT NULL")
+    assert lint("maps", home=home) == []
+
+
+@pytest.mark.parametrize("table", ["maps.users_2026_01", "maps.people", "panamia.users"])
+def test_a_table_that_is_not_known_to_be_new_counts_as_one_in_use(home: Path, table: str) -> None:
+    assert [it.rule for it in found(home, f"CREATE INDEX ON {table} (name)")] == ["require-concurrent-index-creation"]
+    again = f"CREATE TABLE IF NOT EXISTS maps.users (id text); CREATE INDEX ON {table} (name)"
+    assert [it.rule for it in found(home, again)] == ["require-concurrent-index-creation"]
+
+
+def test_a_file_that_asks_the_database_is_named(home: Path) -> None:
+    add_revision(home, 'op.get_bind().exec_driver_sql("SELECT 1").scalar_one()')
+
+    with pytest.raises(RevisionError, match=r"maps/0004_further\.py: its SQL can't be printed without a database"):
+        lint("maps", home=home)
+
+
+def test_sql_that_is_none_is_refused(home: Path) -> None:
+    assert "syntax-error" in {it.rule for it in found(home, "ALTER TABLE maps.users ADD COLUMN")}
