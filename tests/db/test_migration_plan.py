@@ -190,7 +190,7 @@ class TestWhatADatabaseIs:
 
         assert done.returncode == 0
         lines = done.stdout.splitlines()
-        assert lines[0] == "maps: older (1 pending)"
+        assert lines[0] == "maps: older (2 pending)"
         assert lines[1].startswith(f"  {SECOND}  sign-up, sign-in and linked accounts")
         index = lines.index("    CREATE INDEX ix_sessions_user_id ON maps.sessions (user_id)")
         assert lines[index + 1] == "      -- SHARE on maps.sessions: others can only read it, while it reads every row"
@@ -246,7 +246,7 @@ class TestWhatADatabaseIs:
                 "foreign",
                 "it was migrated by other files than these: ae10",
             ),
-            ("CREATE TABLE public.unrelated ()", "empty", "nothing was migrated yet, 2 pending"),
+            ("CREATE TABLE public.unrelated ()", "empty", "nothing was migrated yet, 3 pending"),
         ],
     )
     def test_one_that_is_not_ours_is_left_alone(self, maps: Prepared, made: str, kind: Kind, says: str) -> None:
