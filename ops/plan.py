@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,6 +25,9 @@ def plan(
     url: Annotated[
         str | None, typer.Option("--url", help="A direct URL of any database, instead of the stack's; needs APP.")
     ] = None,
+    ca: Annotated[
+        Path | None, typer.Option("--ca", metavar="FILE", help="The CA of --url's server; else PGSSLROOTCERT's.")
+    ] = None,
     sql: Annotated[
         bool, typer.Option("--sql", help="Every statement in full, and not only what locks tables.")
     ] = False,
@@ -42,6 +46,8 @@ def plan(
     """
     if url is not None and app is None:
         raise typer.BadParameter("--url is one database: name the application it is for")
+    if ca is not None and url is None:
+        raise typer.BadParameter("--ca is for --url: a stack knows its own")
     found = None if url is not None else Stack.read(stack)
     from db.errors import RevisionError  # noqa: PLC0415 - after what fails fast
     from db.migrations.foresight import foresee  # noqa: PLC0415 - after what fails fast
@@ -50,7 +56,7 @@ def plan(
     pins = settings(found.name).revisions if found else {}
     looked: dict[str, Standing] = {}
     for name in [app] if app else found.apps if found else ():
-        ca_file = found.ca_file() if found else None
+        ca_file = found.ca_file() if found else ca
         looked[name] = standing(name, url or found.url(name, "direct"), ca_file=ca_file)  # type: ignore[union-attr]
     steps, unseen = {}, []
     for name, it in looked.items():

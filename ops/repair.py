@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +18,9 @@ def repair(
     url: Annotated[
         str | None, typer.Option("--url", help="A direct URL of any database, instead of the stack's.")
     ] = None,
+    ca: Annotated[
+        Path | None, typer.Option("--ca", metavar="FILE", help="The CA of --url's server; else PGSSLROOTCERT's.")
+    ] = None,
 ) -> None:
     """Accept a migration's file as it is now, though the database has applied another text of it.
 
@@ -24,8 +28,10 @@ def repair(
 
     Example: pgstack migrate repair maps 0003_slugs --reason "draft applied before its review"
     """
+    if ca is not None and url is None:
+        raise typer.BadParameter("--ca is for --url: a stack knows its own")
     found = None if url is not None else Stack.read(stack)
     from db.migrations.repair import repair as accept  # noqa: PLC0415 - after what fails fast
 
-    ca_file = found.ca_file() if found else None
+    ca_file = found.ca_file() if found else ca
     accept(app, url or found.url(app, "direct"), revision, reason=reason, ca_file=ca_file)  # type: ignore[union-attr]

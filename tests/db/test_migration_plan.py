@@ -287,6 +287,7 @@ class TestWhatADatabaseIs:
     ("arguments", "code", "line"),
     [
         (("--url", "postgresql://me@127.0.0.1/maps"), 2, "--url is one database: name the application it is for"),
+        (("maps", "--ca", "ca.crt"), 2, "--ca is for --url: a stack knows its own"),
         (("mops", "--url", "postgresql://me@127.0.0.1/maps"), 2, 'pgstack: unknown app "mops": the apps are '),
         (("maps", "--url", "mysql://me:secret@host/db"), 1, 'pgstack: the database URL "mysql://me:***@host/db" has'),
         (("maps", "--url", "postgresql://me:secret@127.0.0.1:1/db"), 1, "pgstack: "),
