@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from db import apps, engine, migrations
 from db.apps.dovvybuddy.queries import nearest
 from db.apps.dovvybuddy.seeds.demo import CHUNKS, vector
-from db.bootstrap import bootstrap
+from db.bootstrap import Login, bootstrap
 from db.errors import PoolerError
 from tests.db import catalogue, environments
 from tests.db.catalogue import Catalogue
@@ -146,14 +146,31 @@ def test_a_careless_table_is_open_to_the_api_where_supabase_grants_so_and_ours_n
 
 
 @pytest.mark.parametrize("environment", SUPABASE, indirect=True)
-def test_the_bootstrap_leaves_the_providers_own_services_connected(environment: Environment, maps: Prepared) -> None:
-    again = bootstrap(environment.server.bootstraps, [maps.access], report=lambda _: None)
+def test_the_bootstrap_leaves_the_providers_own_services_connected(
+    environment: Environment, maps: Prepared, lines: list[str]
+) -> None:
+    again = bootstrap(environment.server.bootstraps, [maps.access], report=lines.append)
 
     assert [line for line in again.changes if not line.startswith("set the password of")] == []
+    assert (
+        f"database {maps.access.database} stays open to PUBLIC: others work in it too"
+        " (schemas auth, careless, realtime, storage)"
+    ) in lines
     for login in ("authenticator", "supabase_auth_admin"):
         keywords = {**environment.server.bootstraps, "user": login, "password": PASSWORD}
         with closing(psycopg.connect(**keywords, dbname=maps.access.database)) as service:  # type: ignore[arg-type]
             service.execute("CREATE TEMPORARY TABLE mine ()")
+
+
+@pytest.mark.parametrize("environment", ["neon-like"], indirect=True)
+def test_a_database_that_nobody_else_works_in_is_closed_to_the_servers_other_logins(
+    environment: Environment, maps: Prepared
+) -> None:
+    with identity(environment, maps) as connection:
+        connection.execute(f"CREATE ROLE stranger LOGIN PASSWORD '{PASSWORD}'")
+
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        psycopg.connect(maps.server.url(Login("stranger", PASSWORD), maps.access.database))
 
 
 @pytest.mark.parametrize("environment", POOLED, indirect=True)
