@@ -271,7 +271,11 @@ class TestWhatADatabaseIs:
 
         told = json.loads(plan("maps", "--json", "--url", maps.owner_url).stdout)["maps"]
 
-        assert (told["is"], told["revision"], [it["revision"] for it in told["pending"]]) == ("older", FIRST, [SECOND, THIRD])
+        assert (told["is"], told["revision"], [it["revision"] for it in told["pending"]]) == (
+            "older",
+            FIRST,
+            [SECOND, THIRD],
+        )
         locks = [lock for it in told["pending"][0]["statements"] for lock in it["locks"]]
         assert {"table": "maps.sessions", "level": "SHARE", "work": "reads every row"} in locks
 

@@ -16,7 +16,7 @@ from db import migrations
 from db.errors import MigrationError
 from db.migrations import waits
 from tests.db.conftest import Prepare, Prepared
-from tests.db.recipes import CLIENTS, TABLE, clients_at_work, counted, recipes, write
+from tests.recipes import CLIENTS, TABLE, clients_at_work, counted, recipes, write
 
 RECIPES = recipes()
 HEAD = migrations.revisions("maps")[-1].revision

@@ -17,7 +17,7 @@ import psycopg
 
 from tests.db.conftest import Prepared
 
-PAGE = Path(__file__).parents[2] / "docs" / "migrations.md"
+PAGE = Path(__file__).parents[1] / "docs" / "migrations.md"
 ROWS, CLIENTS = 1_000_000, 20
 _PACE = 0.05  # seconds between a client's statements: work, but not all that the machine can do
 _SAMPLE = 0.005  # seconds between looks at who waits: waits are known that exactly
