@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import cache
@@ -80,6 +81,13 @@ def reference() -> Iterator[Callable[[str, bool], Outcome]]:
         preparing(direct.server) as prepare,
     ):
         yield cache(lambda app, vectors: up(prepare(app, (direct if vectors else without).server), app))
+
+
+def test_the_documentation_lists_them_all() -> None:
+    page = (Path(__file__).parents[2] / "docs/environments.md").read_text()
+    table = "".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| `"))
+
+    assert re.findall(r"`(\S+)`", table) == list(ENVIRONMENTS)
 
 
 @pytest.mark.parametrize("environment", WITHOUT_SUPERUSER, indirect=True)
