@@ -65,7 +65,7 @@ class Snapshot:
     revision: str | None
     objects: Objects
     vectors: bool = True
-    """Whether the server has pgvector: without it, embeddings are JSONB."""
+    """Whether embeddings are vectors; JSONB where the server had no pgvector, or the bootstrap was told so."""
     months: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     month: str = ""
 
@@ -120,7 +120,7 @@ def read(connection: psycopg.Connection[Any], app: str) -> Snapshot:
         if known is not None:
             objects.setdefault(kind, {})[known[0]] = known[1]
     months = _alike(objects)
-    return Snapshot(app, revision, objects, bool(vectors), months, month)
+    return Snapshot(app, revision, objects, bool(vectors) and not _as_jsonb(app, objects), months, month)
 
 
 def file(app: str, *, vectors: bool = True, home: Path = HOME) -> Path:
@@ -137,6 +137,16 @@ def load(app: str, *, vectors: bool = True, home: Path = HOME) -> Snapshot:
         return Snapshot(found.pop("app"), found.pop("revision"), found, vectors)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SnapshotError(f"{path.name} of {app} can't be read ({error}): `{COMMAND}` writes it") from None
+
+
+def _as_jsonb(app: str, objects: Objects) -> bool:
+    """Whether a column has the type that only the snapshot without pgvector gives it."""
+    if file(app) == file(app, vectors=False):
+        return False
+    usual, without = (load(app, vectors=it).objects["column"] for it in (True, False))
+    differing = [name for name in usual if name in without and usual[name] != without[name]]
+    found = objects.get("column", {})
+    return any(found.get(name, {}).get("type") == without[name].get("type") for name in differing)
 
 
 def _query() -> bytes:

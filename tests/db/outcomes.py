@@ -6,9 +6,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
+
 from db import migrations, seeds
-from tests.db import catalogue
-from tests.db.catalogue import Catalogue
+from db.migrations import snapshot
+from db.migrations.snapshot import Snapshot
+from tests.db.catalogue import BOOKKEEPING
 from tests.db.conftest import Prepared
 from tests.db.environments import API_ROLES
 
@@ -19,7 +22,7 @@ SETS = ("base", "demo")
 class Outcome:
     """The schema, and by table the number of rows and a digest of what does not depend on when they were written."""
 
-    schema: Catalogue
+    schema: str  # the snapshot, as it is committed
     rows: dict[str, tuple[int, str]]
     written: int
 
@@ -28,7 +31,13 @@ def up(prepared: Prepared, app: str) -> Outcome:
     """Apply all revisions and write the seeds `SETS`."""
     migrations.upgrade(app, prepared.owner_url, report=lambda _: None)
     written = seed(prepared, app)
-    return Outcome(catalogue.read(prepared, app), _rows(prepared, app), written)
+    return Outcome(schema(prepared, app).text(), _rows(prepared, app), written)
+
+
+def schema(prepared: Prepared, app: str) -> Snapshot:
+    """The snapshot of `app`, read as its owner."""
+    with psycopg.connect(prepared.owner_url) as connection:
+        return snapshot.read(connection, app)
 
 
 def seed(prepared: Prepared, app: str) -> int:
@@ -37,7 +46,7 @@ def seed(prepared: Prepared, app: str) -> int:
 
 
 def _rows(prepared: Prepared, app: str) -> dict[str, tuple[int, str]]:
-    tables = prepared.rows(_TABLES, app, list(catalogue.BOOKKEEPING))
+    tables = prepared.rows(_TABLES, app, list(BOOKKEEPING))
     # to_jsonb shows numbers and vectors alike in all versions
     digest = "SELECT count(*), md5(coalesce(string_agg(line, E'\\n' ORDER BY line), '')) FROM (SELECT"
     return {

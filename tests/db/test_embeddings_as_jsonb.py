@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy.orm import Session
 
@@ -17,6 +18,7 @@ from db.apps.dovvybuddy.queries import nearest
 from db.apps.dovvybuddy.seeds.demo import CHUNKS, vector
 from db.bootstrap import bootstrap
 from db.errors import BootstrapError, MigrationError, PoolerError, SettingsError, TargetError
+from db.migrations import drift, snapshot
 from db.urls import DatabaseURL
 from tests.db import catalogue
 from tests.db.conftest import Prepare, Prepared, Server
@@ -52,6 +54,12 @@ def found(prepared: Prepared) -> list[list[tuple[str, float]]]:
         ]
 
 
+def drifted(prepared: Prepared) -> list[str]:
+    with psycopg.connect(prepared.owner_url) as connection:
+        there = snapshot.read(connection, "dovvybuddy")
+    return [str(it) for it in drift.compare(snapshot.load("dovvybuddy", vectors=there.vectors), there)]
+
+
 def test_the_setting_makes_the_schema_of_a_server_without_pgvector(
     fallback: Prepared, prepare: Prepare, server_without_vector: Server
 ) -> None:
@@ -81,14 +89,16 @@ def test_the_way_back_ends_with_the_schema_with_vectors_and_finds_the_same(
     with_vectors = prepare("dovvybuddy")
     migrations.upgrade("dovvybuddy", with_vectors.owner_url, report=lambda _: None)
     before = found(fallback)
+    assert drifted(upgraded(fallback)) == []  # the extension stands there, the column is still JSONB
 
-    assert embeddings.to_vectors(upgraded(fallback).owner_url, report=lines.append)
+    assert embeddings.to_vectors(fallback.owner_url, report=lines.append)
 
     assert [line.partition(" (")[0] for line in lines] == [
         "dovvybuddy: 4 embeddings are vectors now",
         "dovvybuddy: their index is built",
     ]
     assert catalogue.read(fallback, "dovvybuddy") == catalogue.read(with_vectors, "dovvybuddy")
+    assert drifted(fallback) == []
     assert found(fallback) == before
     assert [len(it) for it in before] == [4] * 4
     assert not embeddings.to_vectors(fallback.owner_url, report=lines.append)
