@@ -102,7 +102,8 @@ def granted(migrated: Prepared) -> dict[str, str]:
     query = """
         SELECT concat_ws('.', c.relname, a.attname, g.grantee::regrole), string_agg(g.privilege_type, ', ')
         FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid, aclexplode(a.attacl) g
-        WHERE c.relnamespace = 'panamia'::regnamespace GROUP BY 1"""
+        WHERE c.relnamespace = 'panamia'::regnamespace
+            AND g.grantee <> to_regrole('panamia_readonly') GROUP BY 1"""
     with closing(migrated.admin()) as admin:
         return dict(admin.execute(query).fetchall())
 
