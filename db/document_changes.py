@@ -1,7 +1,8 @@
 """Changes inside a JSONB value: each finds its way up to the row, which the next flush then writes.
 
 What is put into a value belongs to one owner from then on, a model or a container; it tells the owner, and so does the
-owner, up to what the column holds. That knows its rows.
+owner, up to what the column holds. That knows its rows. A plain list, dict or set is copied for that when it is put in:
+go on with what stands in the value then, `extra["a"]`, because no list of Python's tells of its changes.
 """
 
 from __future__ import annotations
@@ -97,6 +98,11 @@ class _Dict(Containers, MutableDict[Any, Any]):
     @classmethod
     def coerce(cls, key: str, value: Any) -> Any:  # noqa: ARG003  # MutableDict's signature
         return value
+
+    def setdefault(self, key: Any, default: Any = None, /) -> Any:  # type: ignore[override]  # MutableDict has overloads
+        """What stands in the dict from now on, where MutableDict gives back `default` itself."""
+        super().setdefault(key, default)
+        return self[key]
 
 
 class _Set(Containers, MutableSet[Any]):
