@@ -22,7 +22,7 @@ from db.tenancy import TenantOwned, require
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
-Row = Mapping[str, Any] | RowMapping
+Row = Mapping[str, Any]
 M = TypeVar("M", bound=DeclarativeBase)
 _NONE: Any = object()  # there are no rows
 _TOGETHER = 10_000  # rows a statement
@@ -34,7 +34,7 @@ _ROWS_FAULT = ("22", "23", _NOT_ALLOWED, "428C9")  # the last: a value for a gen
 
 
 def copy_rows(
-    session: Session, model: type[M], rows: Iterable[M] | Iterable[Row], *, skip_existing: bool = False
+    session: Session, model: type[M], rows: Iterable[M] | Iterable[Row | RowMapping], *, skip_existing: bool = False
 ) -> int:
     """Write `rows` in the session's transaction; returns how many.
 
@@ -81,7 +81,11 @@ def copy_rows(
 
 
 async def copy_rows_async(
-    session: AsyncSession, model: type[M], rows: Iterable[M] | Iterable[Row], *, skip_existing: bool = False
+    session: AsyncSession,
+    model: type[M],
+    rows: Iterable[M] | Iterable[Row | RowMapping],
+    *,
+    skip_existing: bool = False,
 ) -> int:
     """`copy_rows` for an async session."""
     await session.flush()
