@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import psycopg
 from psycopg import sql
-from sqlalchemy import Column, Connection, Table, func, inspect, select
+from sqlalchemy import Column, Connection, RowMapping, Table, func, inspect, select
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from db.errors import BulkError, DbError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 M = TypeVar("M", bound=DeclarativeBase)
+_NONE: Any = object()  # there are no rows
 _TOGETHER = 10_000  # rows a statement
 _TOGETHER_ASYNC = 1_000  # computing so many rows' values keeps the event loop for some tens of milliseconds
 # What the rows themselves are to blame for; anything else (a lost connection, a deadlock) stays the driver's error, so
@@ -33,13 +34,14 @@ _ROWS_FAULT = ("22", "23", _NOT_ALLOWED, "428C9")  # the last: a value for a gen
 
 
 def copy_rows(
-    session: Session, model: type[M], rows: Iterable[M] | Iterable[Row], *, skip_existing: bool = False
+    session: Session, model: type[M], rows: Iterable[M] | Iterable[Row | RowMapping], *, skip_existing: bool = False
 ) -> int:
     """Write `rows` in the session's transaction; returns how many.
 
     They are objects of `model`, whose columns a type checker follows, or mappings by attribute name, such as those of a
-    csv.DictReader, which cost less. All have the attributes of the first. Those that are left out take the model's
-    Python default, else the column's. The session does not get to know the objects; pending ones are flushed before.
+    csv.DictReader or of `result.mappings()`, which cost less. All have the attributes of the first. Those that are left
+    out take the model's Python default, else the column's. The session does not get to know the objects; pending ones
+    are flushed before.
     Under row-level security, and with `skip_existing`, the rows go through a temporary table, 10,000 at a time, while
     the next ones are computed. `skip_existing` leaves out, and does not count, what a unique constraint would refuse.
 
@@ -48,8 +50,8 @@ def copy_rows(
     """
     session.flush()
     given: Iterator[Any] = iter(rows)
-    first = next(given, None)
-    if first is None:
+    first = next(given, _NONE)
+    if first is _NONE:
         return 0
     with session.begin_nested():
         connection = session.connection()
@@ -79,13 +81,17 @@ def copy_rows(
 
 
 async def copy_rows_async(
-    session: AsyncSession, model: type[M], rows: Iterable[M] | Iterable[Row], *, skip_existing: bool = False
+    session: AsyncSession,
+    model: type[M],
+    rows: Iterable[M] | Iterable[Row | RowMapping],
+    *,
+    skip_existing: bool = False,
 ) -> int:
     """`copy_rows` for an async session."""
     await session.flush()
     given: Iterator[Any] = iter(rows)
-    first = next(given, None)
-    if first is None:
+    first = next(given, _NONE)
+    if first is _NONE:
         return 0
     async with session.begin_nested():
         plan = await session.run_sync(lambda sync: _Plan(sync.connection(), model, first, skip_existing=skip_existing))
@@ -126,6 +132,9 @@ class _Plan:
         first = assigned(given) if isinstance(given, DeclarativeBase) else given
         self._of_tenants = issubclass(model, TenantOwned)
         self._table = cast("Table", mapper.local_table)
+        self._row = 1
+        if not isinstance(first, Mapping):
+            raise self._misplaced(first, f"{model.__name__} or a mapping")
         attributes = {it.key: cast("Column[Any]", it.columns[0]) for it in mapper.column_attrs}
         if not first:
             raise BulkError(f"the first row for {self._table} has no attribute: every row has those of the first")
@@ -198,16 +207,16 @@ class _Plan:
             row = given
             if self._objects_of is not None:
                 if not isinstance(given, self._objects_of):
-                    raise BulkError(
-                        self._about(f"is a {type(given).__name__}, where a {self._objects_of.__name__} is needed")
-                    )
+                    raise self._misplaced(given, self._objects_of.__name__)
                 row = assigned(given)
-            if len(row) != width:
-                raise BulkError(self._about(f"has other attributes than the first row, {', '.join(self._names)}"))
             try:
+                if len(row) != width:
+                    raise BulkError(self._about(f"has other attributes than the first row, {', '.join(self._names)}"))
                 values: Sequence[Any] = pick(row)
             except KeyError as error:
                 raise BulkError(self._about(f"lacks {error}, which the first row has")) from None
+            except TypeError:
+                raise self._misplaced(row, "mapping") from None
             if self._defaults or self._processors:
                 values = [*values, *(make() for _, make in self._defaults)]
                 try:
@@ -262,6 +271,9 @@ class _Plan:
 
     def _single(self, row: Row) -> tuple[Any]:
         return (row[self._names[0]],)
+
+    def _misplaced(self, given: object, wanted: str) -> BulkError:
+        return BulkError(self._about(f"is a {type(given).__name__}, where a {wanted} is needed"))
 
     def _about(self, told: str) -> str:
         return f"row {self._row} for {self._table} {told}; nothing was written"

@@ -1,7 +1,8 @@
 """Changes inside a JSONB value: each finds its way up to the row, which the next flush then writes.
 
 What is put into a value belongs to one owner from then on, a model or a container; it tells the owner, and so does the
-owner, up to what the column holds. That knows its rows.
+owner, up to what the column holds. That knows its rows. A plain list, dict or set is copied for that when it is put in:
+go on with what stands in the value then, `extra["a"]`, because no list of Python's tells of its changes.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import copy
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from sqlalchemy.ext.mutable import MutableDict, MutableList, MutableSet
 from sqlalchemy.orm import InstanceState
 from sqlalchemy.orm.attributes import flag_modified
@@ -35,7 +36,10 @@ class TrackedModel(BaseModel):
     if not TYPE_CHECKING:  # which would take it for leave to assign anything
 
         def __setattr__(self, name: str, value: Any) -> None:
-            super().__setattr__(name, value)
+            try:
+                super().__setattr__(name, value)
+            except ValidationError as error:
+                raise DocumentError(f"{type(self).__name__} {mistakes(error)}") from None
             if name in type(self).model_fields:
                 _adopt_fields(self)
                 _changed(self)
@@ -98,6 +102,11 @@ class _Dict(Containers, MutableDict[Any, Any]):
     def coerce(cls, key: str, value: Any) -> Any:  # noqa: ARG003  # MutableDict's signature
         return value
 
+    def setdefault(self, key: Any, default: Any = None, /) -> Any:
+        """What stands in the dict from now on, where MutableDict gives back `default` itself."""
+        super().setdefault(key, default)
+        return self[key]
+
 
 class _Set(Containers, MutableSet[Any]):
     pass
@@ -114,6 +123,12 @@ def _changed(node: Any) -> None:
         row = state.obj()
         if row is not None and state.dict.get(key) is node:  # else it was replaced by another document
             flag_modified(row, key)
+
+
+def mistakes(error: ValidationError) -> str:
+    """The first fields that do not fit and why, in one line that shows no value."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"field {'.'.join(map(str, it['loc'])) or 'none'}: {it['msg']}" for it in found[:5])
 
 
 def adopted(value: Any, owner: Any) -> Any:

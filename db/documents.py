@@ -33,7 +33,7 @@ from sqlalchemy.exc import DontWrapMixin
 from sqlalchemy.ext.mutable import Mutable
 from sqlalchemy.types import TypeDecorator
 
-from db.document_changes import UNTRACKED, Rows, TrackedModel
+from db.document_changes import UNTRACKED, Rows, TrackedModel, mistakes
 from db.errors import DocumentError
 
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
@@ -45,7 +45,7 @@ class UnwrappedError(DocumentError, DontWrapMixin):
 
 
 class Part(TrackedModel):
-    """A model inside a document. Assigning a field validates the value and tells the document."""
+    """A model inside a document. An assigned value is validated (DocumentError), and the document told of it."""
 
     # errors of assignments get into logs: they say what is wrong with the value and don't show it
     model_config = ConfigDict(extra="forbid", validate_assignment=True, hide_input_in_errors=True)
@@ -73,6 +73,10 @@ class Document(Part):
             return function
 
         return register
+
+    @property
+    def __sa_type_engine__(self) -> TypeDecorator[Any]:  # what SQLAlchemy asks a value that stands beside no column
+        return DocumentType(type(self))
 
     @property
     def _parents(self) -> Rows:  # what sqlalchemy.ext.mutable records itself in
@@ -167,16 +171,16 @@ class DocumentType(TypeDecorator[D]):
         return self._validated(data)
 
     def coerce_compared_value(self, op: Any, value: Any) -> Any:
-        """`column["key"]` compares as JSONB does."""
+        """A whole document compares as what is stored of it, everything else (`column["key"]`) as JSONB does."""
+        if isinstance(value, self.model):
+            return self
         return self.impl_instance.coerce_compared_value(op, value)
 
     def _validated(self, data: dict[str, Any], context: object = None) -> D:
         try:
             return self.model.model_validate(data, context=context)
         except ValidationError as error:
-            found = error.errors(include_url=False, include_context=False, include_input=False)
-            told = "; ".join(f"field {'.'.join(map(str, it['loc'])) or 'none'}: {it['msg']}" for it in found[:5])
-            raise self._error(told) from None  # its own text would show the values
+            raise self._error(mistakes(error)) from None  # its own text would show the values
 
     def _error(self, told: str) -> DocumentError:
         return UnwrappedError(f"{place(self.column) or 'a document'} ({self.model.__name__}) {told}")

@@ -61,8 +61,7 @@ class Embedding(TypeDecorator[list[float]]):
 
 def as_text(values: Sequence[float], dimensions: int) -> str:
     """`values` as "[1.0,2.0]". Raises EmbeddingError for another length, what is no finite number, and all zeros."""
-    if len(values) != dimensions:
-        raise _UnwrappedError(f"the embedding has {len(values)} dimensions, the column takes {dimensions}")
+    _check_length(values, dimensions)
     for position, value in enumerate(values):
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise _UnwrappedError(f"dimension {position} of the embedding is {value!r}: it must be a finite number")
@@ -74,6 +73,13 @@ def as_text(values: Sequence[float], dimensions: int) -> str:
     if not _SHORTEST <= length <= _LONGEST:
         raise _UnwrappedError(f"the embedding's length is {length:g}: nothing is near it, scale it to about 1")
     return "[" + ",".join(repr(float(value)) for value in values) + "]"
+
+
+def _check_length(values: Sequence[float], dimensions: int) -> None:
+    if not hasattr(values, "__len__"):
+        raise _UnwrappedError(f"the embedding is a {type(values).__name__}: it must be a list of {dimensions} numbers")
+    if len(values) != dimensions:
+        raise _UnwrappedError(f"the embedding has {len(values)} dimensions, the column takes {dimensions}")
 
 
 def storage(connection: sqlalchemy.Connection, table: str, column: str) -> Storage:
@@ -97,8 +103,9 @@ def cosine_distance(
     """1 - cosine similarity of `column` and `query`: 0 for the same direction, 2 for the opposite.
 
     With "vector" an HNSW index of vector_cosine_ops serves `ORDER BY` this, ascending, with a LIMIT; with "jsonb" the
-    server computes every row.
+    server computes every row. Raises EmbeddingError for another length.
     """
+    _check_length(query, dimensions)
     given = sqlalchemy.bindparam(None, list(query), type_=Embedding(dimensions))
     if stored == "vector":
         return column.op("<=>", return_type=sqlalchemy.Double())(sqlalchemy.cast(given, VECTOR(dimensions)))

@@ -36,6 +36,7 @@ from db.encryption import Keyring, place
 from db.errors import (
     DecryptionError,
     DocumentError,
+    EncryptionError,
     PageError,
     SearchError,
     SoftDeleteError,
@@ -354,6 +355,17 @@ def test_a_secret_is_stored_encrypted_and_read_back(us: Session, keyring: Keyrin
     us.refresh(made)
     assert made.last_used_at is not None
     assert credentials.read_secret(us, keyring, "No such") is None
+
+
+def test_a_secret_that_is_no_text_is_named_without_being_shown(us: Session, keyring: Keyring) -> None:
+    kept = credentials.add_credential(us, keyring, name="Shop", type=COOKIE, secret="old")
+    for write in (
+        lambda: credentials.add_credential(us, keyring, name="New", type=COOKIE, secret="hunter2 \ud800"),
+        lambda: credentials.replace_secret(us, keyring, kept, "hunter2 \ud800"),
+    ):
+        with pytest.raises(EncryptionError, match=r"^the secret holds half of a surrogate pair: it has to be text$"):
+            write()
+    assert credentials.read_secret(us, keyring, "Shop") == "old"
 
 
 @pytest.mark.requirement("bots.security.encryption-at-rest")

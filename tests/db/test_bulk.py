@@ -207,6 +207,10 @@ BAD: dict[str, tuple[type[DeclarativeBase], list[Any], str, str | None]] = {
         None,
     ),
     "one attribute only": (Note, [{"body": "x"}, {"rank": 1}], "row 2 for maps.notes lacks 'body'", None),
+    "nothing first": (Note, [None, GOOD], "row 1 for maps.notes is a NoneType, where a Note or a mapping is", None),
+    "nothing later": (Note, [GOOD, None], "row 2 for maps.notes is a NoneType, where a mapping is needed", None),
+    "an object after mappings": (Note, [GOOD, Note(body="x")], "row 2 for maps.notes is a Note, where a map", None),
+    "a text as long as the first row": (Note, [{"body": "x"}, "x"], "row 2 for maps.notes is a str, where a", None),
     "other objects": (Note, [Moody(body="x", mood="merry")], "row 1 for maps.notes is a Moody, where a Note", None),
     "other objects later": (Note, [Note(body="x"), GOOD], "row 2 for maps.notes is a dict, where a Note is", None),
     "objects with other attributes": (

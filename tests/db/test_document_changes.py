@@ -41,6 +41,10 @@ CHANGES = {
         lambda it: (it.prices.__setitem__("x", []), it.prices["x"].append(7)),
         lambda it: it["prices"]["x"] == [7],
     ),
+    "a list that setdefault put into a dict": (
+        lambda it: (it.prices.setdefault("x", []).append(7), it.prices.setdefault("x", []).append(8)),
+        lambda it: it["prices"]["x"] == [7, 8],
+    ),
     "a set": (lambda it: it.tags.discard("new"), lambda it: it["tags"] == []),
     "a new part": (
         lambda it: [it.__setattr__("shelf", Shelf(room="z")), it.shelf.labels.append("l")],

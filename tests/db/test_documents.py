@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel, Field
-from sqlalchemy import Engine, cast, insert, literal, select, text
+from sqlalchemy import Engine, case, cast, func, insert, literal, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
@@ -36,6 +36,25 @@ def test_a_model_goes_in_and_the_same_model_comes_out(library: Prepared, app: En
     assert isinstance(found.shelf, Shelf)
     assert stored(library)["version"] == 3
     assert stored(library)["printed"] == "2026-01-02T00:00:00Z"
+
+
+def test_whole_documents_are_compared_and_stand_in_expressions(app: Engine) -> None:
+    save(app, FULL)
+    found = select(Note.body)
+    with Session(app) as session:
+        for condition in (
+            Note.details == FULL,
+            Note.details.in_([Details(), FULL]),
+            Note.details != Details(),
+            func.coalesce(Note.details, Details()) == FULL,
+        ):
+            assert session.scalars(found.where(condition)).all() == ["a"]
+        assert session.scalars(found.where(Note.details == Details())).all() == []
+        session.execute(update(Note).values({Note.details: case((Note.id == 0, FULL), else_=Details(copies=7))}))
+        assert session.scalar(select(Note.details)) == Details(copies=7)
+        session.execute(update(Note).values({Note.details: None}))
+        session.execute(update(Note).values({Note.details: func.coalesce(Note.details, Details(copies=8))}))
+        assert session.scalar(select(Note.details)) == Details(copies=8)
 
 
 def test_no_document_is_null_and_not_json_null(library: Prepared, app: Engine) -> None:
@@ -102,8 +121,11 @@ def test_an_assignment_that_does_not_fit_is_refused_at_once_and_a_list_when_it_i
     with Session(app) as session:
         details = session.get_one(Note, saved).details
         assert details is not None
-        with pytest.raises(ValueError, match="valid integer"):
+        with pytest.raises(
+            DocumentError, match=r"^Details field copies: Input should be a valid integer[^\n]*$"
+        ) as told:
             details.copies = "many"  # type: ignore[assignment]
+        assert "many" not in str(told.value)
         details.shelves.append("no shelf")  # type: ignore[arg-type]
         with pytest.raises(DocumentError, match=r"maps\.notes\.details \(Details\) field shelves\.1: Input should be"):
             session.commit()

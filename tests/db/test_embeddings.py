@@ -95,6 +95,7 @@ def test_a_demo_chunk_is_found_by_its_own_vector(session: Session) -> None:
         (unit(1e-46), "the embedding's length is 1e-46: nothing is near it, scale it to about 1"),
         (unit(1e-20, 1e-20), "the embedding's length is 1.41421e-20: nothing is near it"),
         (unit(1e20), "the embedding's length is 1e\\+20: nothing is near it"),
+        (1.0, "the embedding is a float: it must be a list of 1536 numbers"),
         (unit("1"), "dimension 0 of the embedding is '1': it must be a finite number"),
     ],
 )
@@ -106,6 +107,11 @@ def test_a_vector_that_cannot_be_stored_is_named_before_it_is_sent(
     session.add(ContentEmbedding(content_path="a", chunk_text="b", embedding=embedding))
     with pytest.raises(EmbeddingError, match=complaint):
         session.flush()
+
+
+def test_what_is_near_to_nothing_is_asked_in_vain(session: Session) -> None:
+    with pytest.raises(EmbeddingError, match="the embedding is a NoneType: it must be a list of 1536 numbers"):
+        nearest(session, None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("length", [1.3e-19, 1.7e19])

@@ -56,6 +56,7 @@ CHANGES: dict[str, tuple[Callable[[Any], object], object]] = {
     "a key": (lambda it: it.update(b=3), {"a": [{"c": 1}], "b": 3}),
     "an item of a list": (lambda it: it["a"].append(2), {"a": [{"c": 1}, 2]}),
     "deep": (lambda it: it["a"][0].pop("c"), {"a": [{}]}),
+    "by setdefault": (lambda it: it.setdefault("b", {}).update(c=1), {"a": [{"c": 1}], "b": {"c": 1}}),
     "put in, then changed": (lambda it: (it.update(b=[]), it["b"].append(1)), {"a": [{"c": 1}], "b": [1]}),
 }
 

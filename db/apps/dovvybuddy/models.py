@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from db.jsonb import Json
-from db.model import Model
+from db.model import Model, required
 from db.naming import CONVENTION
 from db.vectors import Embedding
 
@@ -137,6 +137,6 @@ class ContentEmbedding(Base):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=text("uuid_generate_v4()"))
     content_path: Mapped[str]
     chunk_text: Mapped[str]
-    embedding: Mapped[list[float]] = mapped_column(Embedding(DIMENSIONS))
+    embedding: Mapped[list[float]] = required(Embedding(DIMENSIONS))
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", server_default=text("'{}'::jsonb"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

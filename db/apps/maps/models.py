@@ -13,7 +13,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, MetaData, Text, func, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from db.model import Model
+from db.model import Model, required
 from db.naming import CONVENTION
 from db.timestamps import UTCTimestamp
 
@@ -32,8 +32,8 @@ class User(Base):
 
     __tablename__ = "users"
 
-    id: Mapped[str] = mapped_column(primary_key=True)
-    email: Mapped[str] = mapped_column(unique=True)
+    id: Mapped[str] = required(primary_key=True)
+    email: Mapped[str] = required(unique=True)
     email_verified: Mapped[bool] = mapped_column(server_default=text("false"))
     name: Mapped[str] = mapped_column(server_default=text("''"))
     image: Mapped[str | None] = mapped_column()
@@ -49,7 +49,7 @@ class Session(Base):
 
     __tablename__ = "sessions"
 
-    id: Mapped[str] = mapped_column(primary_key=True)
+    id: Mapped[str] = required(primary_key=True)
     user_id: Mapped[str] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"), index=True)
     expires_at: Mapped[datetime]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -66,7 +66,7 @@ class Account(Base):
 
     __tablename__ = "accounts"
 
-    id: Mapped[str] = mapped_column(primary_key=True)
+    id: Mapped[str] = required(primary_key=True)
     account_id: Mapped[str]
     provider_id: Mapped[str]
     user_id: Mapped[str] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"), index=True)
@@ -88,8 +88,8 @@ class Verification(Base):
 
     __tablename__ = "verifications"
 
-    id: Mapped[str] = mapped_column(primary_key=True)
-    identifier: Mapped[str] = mapped_column(index=True)
+    id: Mapped[str] = required(primary_key=True)
+    identifier: Mapped[str] = required(index=True)
     value: Mapped[str]
     expires_at: Mapped[datetime]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -1,21 +1,30 @@
 """Types reach to the edge: what an editor would underline, mypy refuses."""
 
 import ast
+import inspect
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from sqlalchemy.orm import DeclarativeBase
+
+from db.apps.bots import models as bots
+from db.apps.dovvybuddy import models as dovvybuddy
+from db.apps.maps import models as maps
+from db.apps.panamia import models as panamia
+from db.apps.petsitting import models as petsitting
 
 CHECKOUT = Path(__file__).parents[3]
 PROGRAM = """
 from collections.abc import Mapping
-from typing import Any, assert_type
+from typing import Annotated, Any, assert_type
 
 from sqlalchemy import Engine, func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from db.apps.bots.documents import BotConfig
 from db.apps.bots.enums import RunStatus
@@ -26,9 +35,26 @@ from db.apps.maps import models as maps
 from db.apps.panamia import models as panamia
 from db.apps.petsitting import models as petsitting
 from db.bulk import copy_rows
+from db.model import Model, required
 from db.pagination import Page, Slice, keyset, keyset_async, page
 from db.transactions import run, run_async
 from tests.db.library import Book, Details, Note, Shelf
+
+key = Annotated[int, mapped_column(primary_key=True)]
+
+
+class Late(Model):
+    late: Mapped[str] = mapped_column(default="late")
+
+
+class Base(Model, DeclarativeBase):
+    pass
+
+
+class Own(Late, Base):
+    __tablename__ = "own"
+    id: Mapped[key] = mapped_column()
+    code: Mapped[str] = required(unique=True)
 
 
 def right(session: Session, engine: Engine) -> None:
@@ -44,6 +70,10 @@ def right(session: Session, engine: Engine) -> None:
     bot = Bot(name="Prices", slug="prices", config=BotConfig(), runs=[BotRun(started_at=func.now())], deleted_at=None)
     assert_type(bot.runs, list[BotRun])
     session.execute(update(Bot).where(Bot.id == bot.id).values({Bot.name: "Stock", Bot.is_active: False}))
+    copy_rows(session, Book, session.execute(select(Book.title)).mappings())
+    copy_rows(session, Book, session.execute(select(Book.title)).mappings().all())
+    Own(code="x")
+    Own(id=1, code="x", late="y")
     details = books.data[0].details
     assert_type(details, Details | None)
     if details is not None:
@@ -84,6 +114,10 @@ WRONG = {
     "an expression of another type": ('Organization(name=func.now(), slug="x")', "arg-type"),
     "other objects as related ones": ('Organization(name="x", slug="x", members=[bots[0]])', "list-item"),
     "another document than the column's": ('Bot(name="x", slug="x", config=Details())', "arg-type"),
+    "a key that nothing makes": ('maps.User(email="x")', "call-arg"),
+    "a document that nothing makes": ('Bot(name="x", slug="x")', "call-arg"),
+    "a required column that is not given": ("Own(late='x')", "call-arg"),
+    "a required column of another type": ("Own(code=3)", "arg-type"),
     "a keyword that is no column, in maps": ('maps.User(id="x", email="x", nme="x")', "call-arg"),
     "a keyword of another type, in maps": ('maps.User(id=1, email="x")', "arg-type"),
     "a keyword that is no column, in panamia": ('panamia.UserList(name="x", titel="x")', "call-arg"),
@@ -107,19 +141,30 @@ WRONG = {
 }
 
 
+EXAMPLES = re.findall(r"```python\n(.*?)```", (CHECKOUT / "db/README.md").read_text(), re.DOTALL)
+
+
 @pytest.fixture(scope="module")
-def complaints(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
-    """mypy's complaints about PROGRAM and all of WRONG, by line."""
+def said(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What mypy says of PROGRAM with all of WRONG, and of the README's examples."""
     path = tmp_path_factory.mktemp("types") / "application.py"
     path.write_text(PROGRAM.lstrip("\n") + "".join(f"    {statement}\n" for statement, _ in WRONG.values()))
+    examples = path.with_name("examples.py")
+    examples.write_text("".join(EXAMPLES))
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--hide-error-context", str(path)],
+        [sys.executable, "-m", "mypy", "--strict", "--hide-error-context", str(path), str(examples)],
         cwd=CHECKOUT,
         text=True,
         capture_output=True,
         check=False,
     )
-    return {int(line): text for line, text in re.findall(r"application\.py:(\d+): error: (.*)", done.stdout)}
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def complaints(said: str) -> dict[int, str]:
+    """The complaints about PROGRAM and WRONG, by line."""
+    return {int(line): text for line, text in re.findall(r"application\.py:(\d+): error: (.*)", said)}
 
 
 FIRST = PROGRAM.lstrip("\n").count("\n") + 1
@@ -137,6 +182,41 @@ def test_a_mistake_is_a_type_error(complaints: dict[int, str], name: str) -> Non
     position = list(WRONG).index(name)
 
     assert re.search(rf"\[({WRONG[name][1]})\]$", complaints.get(FIRST + position, "no complaint"))
+
+
+def test_the_readmes_examples_have_types(said: str) -> None:
+    assert len(EXAMPLES) >= 12
+    assert [it for it in said.splitlines() if it.startswith("Found")]
+    assert [it for it in said.splitlines() if "examples.py" in it] == []
+
+
+def columns_that_may_be_left_out(model: type[DeclarativeBase]) -> set[str]:
+    """To the type checker: what is assigned something, save `required(...)`."""
+    bodies = [
+        ast.parse(inspect.getsource(it)).body[0] for it in model.__mro__ if it.__module__.startswith(("db.", "tests."))
+    ]
+    return {
+        it.target.id
+        for body in bodies
+        if isinstance(body, ast.ClassDef)
+        for it in body.body
+        if isinstance(it, ast.AnnAssign) and isinstance(it.target, ast.Name) and it.value is not None
+        if not ast.unparse(it.value).startswith("required(")
+    }
+
+
+@pytest.mark.parametrize("app", [bots, dovvybuddy, maps, panamia, petsitting], ids=lambda it: it.__name__)
+def test_a_column_that_nothing_but_the_application_fills_is_demanded(app: ModuleType) -> None:
+    may_be_missing = []
+    for mapper in app.Base.registry.mappers:
+        optional = columns_that_may_be_left_out(mapper.class_)
+        for attribute in mapper.column_attrs:
+            column = attribute.columns[0]
+            filled = column.nullable or column.default or column.server_default or column.foreign_keys  # by a relation
+            if not filled and attribute.key in optional:
+                may_be_missing.append(str(attribute))
+
+    assert may_be_missing == []
 
 
 def columns_by_text(source: str) -> list[int]:
@@ -162,7 +242,7 @@ def test_columns_named_by_text_are_found(statement: str) -> None:
 
 def test_no_statement_here_or_in_the_documentation_names_columns_by_text() -> None:
     sources = {str(it): it.read_text() for folder in ("db", "tests") for it in (CHECKOUT / folder).rglob("*.py")}
-    sources["README"] = "".join(re.findall(r"```python\n(.*?)```", (CHECKOUT / "db/README.md").read_text(), re.DOTALL))
+    sources["README"] = "".join(EXAMPLES)
 
     assert "copy_rows" in sources["README"]
     assert {name: found for name, text in sources.items() if (found := columns_by_text(text))} == {}

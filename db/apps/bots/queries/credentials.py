@@ -14,7 +14,7 @@ from db.apps.bots.documents import CredentialDetails
 from db.apps.bots.enums import CredentialType
 from db.apps.bots.models import Credential
 from db.encryption import Keyring, place
-from db.errors import DecryptionError, UnknownKeyError
+from db.errors import DecryptionError, EncryptionError, UnknownKeyError
 from db.tenancy import require
 
 
@@ -28,7 +28,10 @@ def add_credential(
     bot_id: uuid.UUID | None = None,
     details: CredentialDetails | None = None,
 ) -> Credential:
-    """A new credential of the session's organization, written at once. Raises IntegrityError for a name in use."""
+    """A new credential of the session's organization, written at once.
+
+    Raises IntegrityError for a name in use, EncryptionError for a secret with half of a surrogate pair.
+    """
     organization_id, row = require(session).organization_id, uuid.uuid4()
     credential = Credential(
         id=row,
@@ -37,7 +40,7 @@ def add_credential(
         name=name,
         type=type,
         details=details or CredentialDetails(),
-        secret=keyring.encrypt(secret.encode(), _place(organization_id, row)),
+        secret=keyring.encrypt(_bytes(secret), _place(organization_id, row)),
     )
     with session.begin_nested():
         session.add(credential)
@@ -59,8 +62,8 @@ def read_secret(session: Session, keyring: Keyring, name: str) -> str | None:
 
 
 def replace_secret(session: Session, keyring: Keyring, credential: Credential, secret: str) -> None:
-    """Another secret in the same place."""
-    credential.secret = keyring.encrypt(secret.encode(), _place(credential.organization_id, credential.id))
+    """Another secret in the same place. Raises EncryptionError as `add_credential`."""
+    credential.secret = keyring.encrypt(_bytes(secret), _place(credential.organization_id, credential.id))
     session.flush()
 
 
@@ -97,6 +100,13 @@ def rotate_secrets(session: Session, keyring: Keyring, *, most: int = 1000) -> i
             f"{len(lost)} secrets cannot be decrypted and keep their key, those of the credentials: {', '.join(lost)}"
         )
     return rotated
+
+
+def _bytes(secret: str) -> bytes:
+    try:
+        return secret.encode()
+    except UnicodeEncodeError:  # which would carry the secret along
+        raise EncryptionError("the secret holds half of a surrogate pair: it has to be text") from None
 
 
 def _place(organization_id: uuid.UUID, row: uuid.UUID) -> str:

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from db.apps.bots.enums import MemberStatus, OrganizationPlan, UserStatus
 from db.apps.bots.tables.base import AUTHORS, Authored, Base, Owned, Timed, made_id, members, owner, within
 from db.jsonb import Json
+from db.model import required
 
 _SCOPE = "COALESCE(organization_id, '00000000-0000-0000-0000-000000000000'::uuid)"
 _LIVE = text("deleted_at IS NULL")
@@ -208,11 +209,11 @@ class Session(Timed, Base):
         ForeignKey(User.id, name="fk_sessions_user_id", ondelete="CASCADE"), index=True
     )
     organization_id: Mapped[uuid.UUID | None] = mapped_column()
-    token_hash: Mapped[bytes] = mapped_column(deferred=True, deferred_raiseload=True)
+    token_hash: Mapped[bytes] = required(deferred=True, deferred_raiseload=True)
     ip_address: Mapped[IPv4Address | IPv6Address | None] = mapped_column(INET)
     user_agent: Mapped[str | None] = mapped_column()
     last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    expires_at: Mapped[datetime] = mapped_column(index=True)
+    expires_at: Mapped[datetime] = required(index=True)
 
     user: Mapped[User] = relationship(back_populates="sessions", foreign_keys=user_id)
 
@@ -233,7 +234,7 @@ class ApiKey(Authored, Owned, Base):
     id: Mapped[uuid.UUID] = made_id()
     name: Mapped[str]
     prefix: Mapped[str]
-    key_hash: Mapped[bytes] = mapped_column(deferred=True, deferred_raiseload=True)
+    key_hash: Mapped[bytes] = required(deferred=True, deferred_raiseload=True)
     scopes: Mapped[list[str]] = mapped_column(server_default=text("'{}'::text[]"))
     last_used_at: Mapped[datetime | None] = mapped_column()
     expires_at: Mapped[datetime | None] = mapped_column()
@@ -263,4 +264,4 @@ class Setting(Authored, Owned, Base):
     id: Mapped[uuid.UUID] = made_id()
     user_id: Mapped[uuid.UUID | None] = mapped_column()
     key: Mapped[str]
-    value: Mapped[Any] = mapped_column(Json())
+    value: Mapped[Any] = required(Json())

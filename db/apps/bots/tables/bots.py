@@ -15,6 +15,7 @@ from db.apps.bots.enums import CredentialType, RecordingStatus, RunStatus, RunTr
 from db.apps.bots.tables.accounts import Organization, User
 from db.apps.bots.tables.base import AUTHORS, Authored, Base, Owned, Timed, made_id, members, owner, within
 from db.documents import document
+from db.model import required
 
 _LIVE = text("deleted_at IS NULL")
 
@@ -67,7 +68,7 @@ class Bot(Authored, Owned, Base):
     slug: Mapped[str]
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
     schedule: Mapped[str | None] = mapped_column()
-    config: Mapped[BotConfig] = mapped_column(document(BotConfig))
+    config: Mapped[BotConfig] = required(document(BotConfig))
     last_run_at: Mapped[datetime | None] = mapped_column()
     next_run_at: Mapped[datetime | None] = mapped_column()
     search: Mapped[str] = mapped_column(TSVECTOR, search_vector("name"), deferred=True, nullable=True)
@@ -148,7 +149,7 @@ class Credential(Authored, Owned, Base):
     bot_id: Mapped[uuid.UUID | None] = mapped_column()
     name: Mapped[str]
     type: Mapped[CredentialType]
-    secret: Mapped[bytes] = mapped_column(deferred=True)
+    secret: Mapped[bytes] = required(deferred=True)
     details: Mapped[CredentialDetails] = mapped_column(
         "metadata", document(CredentialDetails), server_default=text("'{}'::jsonb")
     )

@@ -15,6 +15,7 @@ from db.apps.bots.enums import NotificationType, RunStatus, RunTrigger, TaskPrio
 from db.apps.bots.tables.base import AUTHORS, Authored, Base, Owned, Timed, made_id, members, owner, within
 from db.apps.bots.tables.bots import search_vector
 from db.documents import document
+from db.model import required
 
 _LIVE = text("deleted_at IS NULL")
 
@@ -39,7 +40,7 @@ class Workflow(Authored, Owned, Base):
     description: Mapped[str | None] = mapped_column()
     slug: Mapped[str]
     status: Mapped[WorkflowStatus] = mapped_column(server_default=text("'draft'::bots.workflow_status"))
-    definition: Mapped[WorkflowDefinition] = mapped_column(document(WorkflowDefinition))
+    definition: Mapped[WorkflowDefinition] = required(document(WorkflowDefinition))
     search: Mapped[str] = mapped_column(TSVECTOR, search_vector("name"), deferred=True, nullable=True)
 
     runs: Mapped[list[WorkflowRun]] = relationship(

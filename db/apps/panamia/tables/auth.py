@@ -12,6 +12,7 @@ from sqlalchemy import Index
 from sqlalchemy.orm import Mapped, MappedColumn, mapped_column, relationship
 
 from db.apps.panamia.tables.base import Base, Keyed, Stamped, goes_with, lower
+from db.model import required
 
 
 def as_oauth(name: str) -> MappedColumn[Any]:
@@ -45,8 +46,8 @@ class Account(Stamped, Base):
 
     user_id: Mapped[str] = goes_with(User.id, index=True)
     type: Mapped[str]
-    provider: Mapped[str] = mapped_column(primary_key=True)
-    provider_account_id: Mapped[str] = mapped_column(primary_key=True)
+    provider: Mapped[str] = required(primary_key=True)
+    provider_account_id: Mapped[str] = required(primary_key=True)
     refresh_token: Mapped[str | None] = as_oauth("refresh_token")
     access_token: Mapped[str | None] = as_oauth("access_token")
     expires_at: Mapped[int | None] = as_oauth("expires_at")  # seconds since 1970, as OAuth gives it
@@ -63,9 +64,9 @@ class Session(Stamped, Base):
 
     __tablename__ = "sessions"
 
-    session_token: Mapped[str] = mapped_column(primary_key=True)
+    session_token: Mapped[str] = required(primary_key=True)
     user_id: Mapped[str] = goes_with(User.id, index=True)
-    expires: Mapped[datetime] = mapped_column(index=True)
+    expires: Mapped[datetime] = required(index=True)
 
     user: Mapped[User] = relationship(back_populates="sessions")
 
@@ -75,6 +76,6 @@ class VerificationToken(Stamped, Base):
 
     __tablename__ = "verification_tokens"
 
-    identifier: Mapped[str] = mapped_column(primary_key=True)
-    token: Mapped[str] = mapped_column(primary_key=True)
-    expires: Mapped[datetime] = mapped_column(index=True)
+    identifier: Mapped[str] = required(primary_key=True)
+    token: Mapped[str] = required(primary_key=True)
+    expires: Mapped[datetime] = required(index=True)

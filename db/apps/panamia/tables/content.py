@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from db.apps.panamia.tables.auth import User
 from db.apps.panamia.tables.base import Base, Json, Keyed, documents, goes_with, json, one_of, outlives
+from db.model import required
 
 ARTICLE_STATUSES = ("draft", "pending_review", "revision_needed", "published", "removed")
 ANNOUNCEMENT_CHANNELS = ("site", "email", "social")
@@ -38,7 +39,7 @@ class Profile(Keyed, Base):
     )
 
     user_id: Mapped[str] = goes_with(User.id)
-    slug: Mapped[str] = mapped_column(unique=True)
+    slug: Mapped[str] = required(unique=True)
     name: Mapped[str]
     email: Mapped[str | None] = mapped_column()
     phone_number: Mapped[str | None] = mapped_column()
@@ -70,7 +71,7 @@ class Article(Keyed, Base):
     )
 
     author_id: Mapped[str | None] = outlives(User.id, index=False)
-    slug: Mapped[str] = mapped_column(unique=True)
+    slug: Mapped[str] = required(unique=True)
     title: Mapped[str]
     content: Mapped[str]
     excerpt: Mapped[str | None] = mapped_column()

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.apps.panamia.tables.auth import User
 from db.apps.panamia.tables.base import Base, Keyed, goes_with, lower, outlives
+from db.model import required
 
 
 class ContactSubmission(Keyed, Base):
@@ -64,8 +65,8 @@ class EmailMigration(Keyed, Base):
     user_id: Mapped[str] = goes_with(User.id, index=True)
     old_email: Mapped[str]
     new_email: Mapped[str]
-    token_hash: Mapped[str] = mapped_column(unique=True)
-    expires_at: Mapped[datetime] = mapped_column(index=True)
+    token_hash: Mapped[str] = required(unique=True)
+    expires_at: Mapped[datetime] = required(index=True)
     completed_at: Mapped[datetime | None] = mapped_column()
 
 
@@ -79,6 +80,6 @@ class OAuthVerification(Keyed, Base):
     email: Mapped[str]
     provider: Mapped[str]
     provider_account_id: Mapped[str]
-    token_hash: Mapped[str] = mapped_column(unique=True)
-    expires_at: Mapped[datetime] = mapped_column(index=True)
+    token_hash: Mapped[str] = required(unique=True)
+    expires_at: Mapped[datetime] = required(index=True)
     verified_at: Mapped[datetime | None] = mapped_column()

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from db.apps.panamia.tables.auth import User
 from db.apps.panamia.tables.base import Base, Json, Keyed, documents, goes_with, json, lower, one_of, outlives
 from db.apps.panamia.tables.content import Article
+from db.model import required
 
 VISIBILITIES = ("public", "unlisted", "followers", "direct")
 FOLLOW_STATUSES = ("pending", "accepted", "rejected")
@@ -29,7 +30,7 @@ class SocialActor(Keyed, Base):
     user_id: Mapped[str | None] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"))
     username: Mapped[str]
     domain: Mapped[str]
-    uri: Mapped[str] = mapped_column(unique=True)
+    uri: Mapped[str] = required(unique=True)
     inbox_url: Mapped[str]
     outbox_url: Mapped[str | None] = mapped_column()
     shared_inbox_url: Mapped[str | None] = mapped_column()
@@ -53,7 +54,7 @@ class SocialStatus(Keyed, Base):
     )
 
     actor_id: Mapped[str] = goes_with(SocialActor.id)
-    uri: Mapped[str] = mapped_column(unique=True)
+    uri: Mapped[str] = required(unique=True)
     content: Mapped[str]
     content_warning: Mapped[str | None] = mapped_column()
     visibility: Mapped[str] = mapped_column(server_default=text("'public'"))
