@@ -137,7 +137,7 @@ def open_session(
     ip_address: str | IPv4Address | IPv6Address | None = None,
     user_agent: str | None = None,
 ) -> uuid.UUID:
-    """The id of a session that `token` opens."""
+    """The id of a session that `token` opens. Raises IntegrityError where the user is no member of the organization."""
     session_id = uuid.uuid4()
     with signed_in(session, user_id):
         session.execute(
