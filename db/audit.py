@@ -33,6 +33,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.types import TypeDecorator
 
 from db.errors import AuditError
+from db.tenancy import TenantOwned, guard
 
 M = TypeVar("M", bound=DeclarativeBase)
 
@@ -42,6 +43,8 @@ _past: WeakSet[FromClause] = WeakSet()  # what as_of() made
 
 def keep_history(model: type[DeclarativeBase], *, without: Sequence[str] = ()) -> Table:
     """Declare the history table of `model`, which the app's migrations made; `without` are the columns it leaves out.
+
+    Where `model` is TenantOwned, a session without a tenant is refused its history, too.
 
     Its index is (organization_id, valid_to), or (id, valid_to) where a row belongs to no organization.
     """
@@ -69,6 +72,8 @@ def keep_history(model: type[DeclarativeBase], *, without: Sequence[str] = ()) -
     )
     Index(f"ix_{history.name}_valid_to", history.c.get("organization_id", history.c.id), history.c.valid_to)
     table.info[_KEY] = history
+    if issubclass(model, TenantOwned):
+        guard(history)
     return history
 
 

@@ -305,6 +305,19 @@ def test_a_session_is_found_by_its_token_until_it_is_closed_or_expires(nobody: S
     assert accounts.find_session(nobody, "secret") is None
 
 
+@pytest.mark.requirement("bots.tables.users", "bots.tables.sessions")
+def test_an_account_that_is_refused_says_by_which_rule_and_the_transaction_can_go_on(nobody: Session) -> None:
+    with pytest.raises(IntegrityError, match="uq_users_email"), nobody.begin_nested():
+        accounts.sign_up(nobody, email="PELICAN@example.com", name="Ann", password_hash=None)
+    with pytest.raises(IntegrityError, match="fk_sessions_organization_id"), nobody.begin_nested():
+        accounts.open_session(
+            nobody, user_id=OURS.user, token="x", expires_at=TOMORROW, organization_id=THEIRS.organization
+        )
+
+    assert accounts.organizations_of(nobody, OURS.user)[0].id == OURS.organization
+    assert nobody.scalar(select(func.count()).select_from(User)) == 0
+
+
 LEFT = {
     "left": update(OrganizationMember).values({OrganizationMember.deleted_at: func.now()}),
     "suspended": update(OrganizationMember).values({OrganizationMember.status: enums.MemberStatus.SUSPENDED}),

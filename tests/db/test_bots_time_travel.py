@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from db import audit, engine
 from db.apps.bots.models import Bot, Credential, Organization, Setting, User
 from db.apps.bots.queries.bots import bot_as_of, restore_bot, soft_delete_bot
-from db.errors import AuditError
+from db.errors import AuditError, TenancyError
 from db.tenancy import tenant
 from db.urls import DatabaseURL
 from tests.db.bots_world import OURS, THEIRS, acting, migrated, one
@@ -231,6 +231,14 @@ def test_settings_and_organizations_have_a_past_too(source: Engine) -> None:
 
         both = select(setting.value, organization.name).join(organization, organization.id == setting.organization_id)
         assert session.execute(both).all() == [("pelican", "The pelicans")]
+
+
+def test_without_a_tenant_a_history_is_refused_and_not_empty(source: Engine) -> None:
+    with Session(source) as session:
+        with pytest.raises(TenancyError, match="the session has no tenant"):
+            session.execute(select(audit.history_of(Bot)))
+        with tenant(session, OURS.organization):
+            assert session.execute(select(audit.history_of(Bot))).all() == []
 
 
 def test_a_table_without_history_and_a_moment_without_zone_are_refused() -> None:

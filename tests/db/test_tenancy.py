@@ -26,11 +26,12 @@ from sqlalchemy import (
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session, aliased, contains_eager, joinedload, selectinload, subqueryload
+from sqlalchemy.orm.session import JoinTransactionMode
 
 from db import tenancy
 from db.engine import engine
 from db.errors import TenancyError
-from db.tenancy import Tenant, require, tenant, tenant_async
+from db.tenancy import Tenant, require, signed_in, tenant, tenant_async
 from db.urls import DatabaseURL
 from tests.db.conftest import Prepared
 from tests.db.library import ONE, TWO, Book, Note, Organization
@@ -304,8 +305,21 @@ def test_a_rollback_to_a_savepoint_does_not_bring_an_earlier_tenant_back(app: En
             assert settings(session) == (str(TWO), "")
 
 
-@pytest.mark.parametrize("raw", [False, True])
-def test_a_rollback_to_a_savepoint_of_the_connection_does_not_bring_it_back_either(app: Engine, raw: bool) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        None,  # SQLAlchemy's own
+        " rollback to mine",
+        "ROLLBACK TRANSACTION TO SAVEPOINT mine",
+        "ROLLBACK  WORK TO mine",
+        "/* of /* an */ app */ ROLLBACK TO SAVEPOINT mine",
+        "-- of an app\nROLLBACK/**/TO mine",
+        "SELECT 1; ROLLBACK TO mine",
+    ],
+)
+def test_a_rollback_to_a_savepoint_of_the_connection_does_not_bring_it_back_either(
+    app: Engine, words: str | None
+) -> None:
     add(app, ONE, "a")
 
     with Session(app) as session:
@@ -314,12 +328,122 @@ def test_a_rollback_to_a_savepoint_of_the_connection_does_not_bring_it_back_eith
             connection = session.connection()
             point = connection.begin_nested()
             connection.execute(text("SAVEPOINT mine"))
-        if raw:
-            connection.execute(text(" rollback to mine"))
-        else:
+        if words is None:
             point.rollback()
+        else:
+            connection.execute(text(words))
         assert settings(session) == ("", "")
         assert session.scalar(text("SELECT count(*) FROM maps.books")) == 0
+
+
+@pytest.mark.parametrize("words", ["COMMIT", "end", "ROLLBACK", "ABORT", "SELECT 1; COMMIT", "ROLLBACK AND CHAIN"])
+def test_a_transaction_that_is_ended_in_sql_is_followed_by_one_of_the_same_tenant(app: Engine, words: str) -> None:
+    add(app, ONE, "a")
+
+    with Session(app) as session:
+        with tenant(session, ONE, USER):
+            session.execute(text("SELECT 1"))
+            session.execute(text(words))
+            assert session.scalars(select(Book.title)).all() == ["a"]
+            assert settings(session) == (str(ONE), str(USER))
+        assert settings(session) == ("", "")
+
+
+MODES: list[JoinTransactionMode] = ["conditional_savepoint", "create_savepoint", "rollback_only"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_sessions_on_one_connection_do_not_work_for_two_at_once(app: Engine, mode: JoinTransactionMode) -> None:
+    add(app, ONE, "a")
+    add(app, TWO, "b")
+    refused = f"another session on the same connection works for organization {ONE} as user None: leave that scope"
+
+    with app.connect() as connection:
+        first, second, third = (Session(connection, join_transaction_mode=mode) for _ in range(3))
+        assert settings(first) == settings(second) == ("", "")
+        with tenant(first, ONE):
+            assert first.scalars(select(Book.title)).all() == ["a"]
+            second.add(Note(body="a"))
+            for attempt in (
+                lambda: tenant(second, TWO).__enter__(),
+                lambda: signed_in(second, USER).__enter__(),
+                lambda: settings(second),
+                second.flush,
+                third.connection,
+            ):
+                with pytest.raises(TenancyError, match=refused):
+                    attempt()
+            assert first.scalars(select(Book.title)).all() == ["a"]
+        second.flush()
+        with tenant(second, TWO):
+            assert second.scalars(select(Book.title)).all() == ["b"]
+            assert second.connection().scalars(select(Book.__table__.c.title)).all() == ["b"]
+        with tenant(first, ONE), tenant(second, ONE):
+            assert first.scalars(select(Book.title)).all() == second.scalars(select(Book.title)).all() == ["a"]
+        for session in (first, second, third):
+            session.close()
+
+
+def test_a_session_that_ended_inside_its_scope_leaves_nothing_to_another_on_its_connection(app: Engine) -> None:
+    add(app, ONE, "a")
+
+    with app.connect() as connection:
+        first, second = Session(connection), Session(connection)
+        assert settings(second) == ("", "")
+        with tenant(first, ONE):
+            assert settings(first) == (str(ONE), "")
+            first.commit()
+            assert settings(second) == ("", "")
+            second.commit()
+            assert settings(first) == (str(ONE), "")
+            first.commit()
+            second.add(Note(body="a"))
+            second.flush()
+            assert settings(second) == ("", "")
+        assert settings(second) == ("", "")
+
+
+def test_a_user_who_is_signed_in_stays_it_until_the_scope_ends(app: Engine) -> None:
+    with Session(app) as session:
+        with signed_in(session, USER):
+            assert settings(session) == ("", str(USER))
+            with pytest.raises(TenancyError, match="the session has no tenant"):
+                session.scalars(select(Book)).all()
+            with pytest.raises(Exception, match="division by zero"), session.begin_nested() as point:
+                session.execute(text("SELECT 1/0"))
+            assert settings(session) == ("", str(USER))
+            session.commit()
+            assert settings(session) == ("", str(USER))
+            with tenant(session, ONE):
+                assert settings(session) == (str(ONE), "")
+            assert settings(session) == ("", str(USER))
+            with signed_in(session, ONE):
+                assert settings(session) == ("", str(ONE))
+            point = session.begin_nested()
+            session.add(Note(body="a"))
+        assert settings(session) == ("", "")
+        point.rollback()
+        assert settings(session) == ("", "")
+
+
+def test_a_failed_statement_of_who_is_signed_in_keeps_its_own_error(app: Engine) -> None:
+    with Session(app) as session:
+        with pytest.raises(Exception, match="division by zero"), signed_in(session, USER):
+            session.execute(text("SELECT 1/0"))
+        session.rollback()
+        assert settings(session) == ("", "")
+
+
+def test_nobody_signs_in_inside_a_scope_of_somebody_else(app: Engine) -> None:
+    with Session(app) as session:
+        with tenant(session, ONE, USER):
+            with signed_in(session, USER):
+                assert settings(session) == (str(ONE), str(USER))
+            with pytest.raises(TenancyError, match=f"organization {ONE} as user {USER}: leave that scope before {TWO}"):
+                signed_in(session, TWO).__enter__()
+            assert settings(session) == (str(ONE), str(USER))
+        with pytest.raises(TenancyError, match="the user is 'x'"):
+            signed_in(session, "x").__enter__()  # type: ignore[arg-type]
 
 
 def test_a_savepoint_of_a_connection_without_session_or_tenant_is_rolled_back_as_ever(app: Engine) -> None:
@@ -416,6 +540,21 @@ def test_many_clients_of_two_organizations_never_see_the_others_rows(app: Engine
         seen = list(pool.map(client, range(8)))
 
     assert seen == [{"1-a", "1-b"}, {"2-a"}] * 4
+
+
+def test_an_async_session_is_told_the_scope_that_waits(route: str) -> None:
+    async def work() -> None:
+        source = create_async_engine(DatabaseURL.parse(route).sqlalchemy(), connect_args={"prepare_threshold": None})
+        async with AsyncSession(source) as session:
+            await session.execute(text("SELECT 1"))
+            with pytest.raises(TenancyError, match="use `async with tenant_async"):
+                tenant(session, ONE).__enter__()  # type: ignore[arg-type]
+            async with tenant_async(session, ONE):
+                await session.execute(text("COMMIT"))
+                assert await session.run_sync(settings) == (str(ONE), "")
+        await source.dispose()
+
+    asyncio.run(work())
 
 
 def test_async_sessions_follow_the_same_rules(route: str) -> None:

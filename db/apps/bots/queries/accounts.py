@@ -2,14 +2,17 @@
 
 Tokens and keys are stored as SHA-256 only: they are random, so a slow hash would protect nothing that can be guessed.
 Passwords are hashed by the caller, with what it chose for that.
+
+User, Session, Organization, OrganizationMember and roles are not TenantOwned: who signs in reads their own before an
+organization is chosen (`signed_in`), and system roles belong to none. So a session that named neither a tenant nor a
+user finds them empty, without TenancyError; row-level security guards them all the same.
 """
 
 from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address
@@ -18,9 +21,12 @@ from typing import Any
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session as DatabaseSession
 
+from db import tenancy
 from db.apps.bots.enums import MemberStatus, UserStatus
 from db.apps.bots.models import ApiKey, Organization, OrganizationMember, Session, User
 from db.tenancy import require, tenant
+
+signed_in = tenancy.signed_in
 
 
 @dataclass(frozen=True)
@@ -55,21 +61,6 @@ class Key:
 def hashed(token: str) -> bytes:
     """SHA-256 of a random token or key."""
     return hashlib.sha256(token.encode()).digest()
-
-
-@contextmanager
-def signed_in(session: DatabaseSession, user_id: uuid.UUID) -> Iterator[None]:
-    """Inside, the session's running transaction is `user_id`'s, in no organization yet: own rows only.
-
-    For one unit of work: a rollback or commit inside ends it. Not within `db.tenancy.tenant`, which names both.
-    """
-    _act_as(session, str(user_id))
-    try:
-        yield
-        session.flush()
-    finally:
-        if session.in_transaction() and session.is_active:
-            _act_as(session, "")
 
 
 def find_sign_in(session: DatabaseSession, email: str) -> SignIn | None:
@@ -146,7 +137,7 @@ def open_session(
     ip_address: str | IPv4Address | IPv6Address | None = None,
     user_agent: str | None = None,
 ) -> uuid.UUID:
-    """The id of a session that `token` opens."""
+    """The id of a session that `token` opens. Raises IntegrityError where the user is no member of the organization."""
     session_id = uuid.uuid4()
     with signed_in(session, user_id):
         session.execute(
@@ -214,7 +205,3 @@ def find_api_key(session: DatabaseSession, key: str) -> Key | None:
 
 def _columns(function: Any, *names: str) -> Any:
     return function.table_valued(*names).render_derived(name="found")
-
-
-def _act_as(session: DatabaseSession, user_id: str) -> None:
-    session.execute(select(func.set_config("app.user_id", user_id, True)))  # noqa: FBT003  # for this transaction
