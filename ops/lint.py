@@ -36,7 +36,7 @@ def lint(
 
     pgstack migrate lint
 
-    pgstack migrate lint bots 0011_quotas
+    pgstack migrate lint maps 0003_readers_see_no_tokens
     """
     from db import migrations  # noqa: PLC0415 - not for help
     from db.migrations import committed, gates  # noqa: PLC0415

@@ -51,6 +51,7 @@ def _run(connection: sqlalchemy.Connection, table: str, statement: str, key: str
     estimate = connection.scalar(sqlalchemy.text(known), {"table": table})
     if estimate is None:
         raise RevisionError(f'in_batches("{table}"): there is no such table; write it as "schema.table"')
+    _try_twice(connection, table, statement, key, report)
     total = 0
     for _ in range(_PASSES):
         changed, seen = _pass(connection, table, statement, key, estimate, report)
@@ -59,9 +60,34 @@ def _run(connection: sqlalchemy.Connection, table: str, statement: str, key: str
             report(f"{table}: {total:,} of {seen:,} rows changed")
             return total
     raise RevisionError(
-        f"{table} still has rows to change after {_PASSES} passes: does the statement pass over rows that are done, and"
-        " is what writes new rows deployed in the form that needs no change?"
+        f"{table} still has rows to change after {_PASSES} passes: is what writes new rows deployed in the form that"
+        " needs no change?"
     )
+
+
+def _try_twice(
+    connection: sqlalchemy.Connection, table: str, statement: str, key: str, report: Callable[[str], None]
+) -> None:
+    """Raise RevisionError where a second run changes what the first one did; the rows stay as they are."""
+    end = _END.format(key=key, table=table, condition="true")
+    found = connection.execute(sqlalchemy.text(end), {"size": _SMALLEST}).first()
+    if found is None:
+        return
+    batch, state = statement.replace("{batch}", f"{key} <= :upto"), {"upto": found[0]}
+
+    def once(_: int) -> None:
+        connection.exec_driver_sql("BEGIN")
+        try:
+            changed, again = (connection.execute(sqlalchemy.text(batch), state).rowcount for _ in range(2))
+        finally:
+            connection.exec_driver_sql("ROLLBACK")
+        if again:
+            raise RevisionError(
+                f"the statement for {table} changes {again:,} of {changed:,} rows again that it has changed: after"
+                " {batch}, add the condition that is false for a row that is done; nothing was changed"
+            )
+
+    waits.attempts(once, again=failures.transient, say=_waiting(report))
 
 
 def _pass(
@@ -97,9 +123,13 @@ def _one(connection: sqlalchemy.Connection, batch: str, state: dict[str, Any], r
     waits.attempts(
         lambda _: done.append(connection.execute(sqlalchemy.text(batch), state).rowcount),
         again=failures.transient,
-        say=lambda attempt: report(f"a batch waits for rows that others hold, trying again ({attempt} so far)"),
+        say=_waiting(report),
     )
     return done[0]
+
+
+def _waiting(report: Callable[[str], None]) -> Callable[[int], None]:
+    return lambda attempt: report(f"a batch waits for rows that others hold, trying again ({attempt} so far)")
 
 
 def _next(size: int, seconds: float) -> int:

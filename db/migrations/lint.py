@@ -7,6 +7,7 @@ released before there was a lint, which are never edited, in alembic/versions/<a
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from collections.abc import Collection, Iterator, Sequence
@@ -17,7 +18,7 @@ from db.migrations import squawk, table_locks
 from db.migrations.findings import Finding
 from db.migrations.printed import upgrades
 from db.migrations.revisions import HOME, Revision, folder, revisions
-from db.migrations.statements import NAME, Schema, Statement
+from db.migrations.statements import CONTROL, NAME, Schema, Statement, every
 
 VERDICTS = "verdicts.toml"
 _ALLOW = re.compile(r"^\s*# pgstack: allow\b(?: (?P<rule>[a-z-]+): (?P<reason>\S.*))?", re.MULTILINE)
@@ -41,6 +42,11 @@ _RECIPES = {
     "require-concurrent-partition-detach": "drop-a-column-or-a-table",
 }
 _SESSION: tuple[tuple[str, str, str], ...] = (
+    (
+        "lock-timeout",
+        r"set (?:local |session )?lock_timeout (?:=|to) (?:0|default)\b",
+        "others queue behind a lock that is waited for: the runner keeps that short, and tries again",
+    ),
     (
         "session-setting",
         r"set (?!local |transaction |constraints )|reset |discard |select (?:pg_catalog\.)?set_config ?\(.*, false\)",
@@ -69,7 +75,7 @@ _LOSSES: tuple[tuple[str, str, str, str], ...] = (
     ("delete-every-row", r"delete from (?!.* where )", "every row is gone", "drop-a-column-or-a-table"),
     (
         "unbatched-write",
-        r"(?:update|delete from) ",
+        r"(?:update|delete from|merge into) ",
         "its rows stay locked until the end of the transaction",
         "back-fill-rows",
     ),
@@ -158,8 +164,12 @@ def _ours(
     statement: Statement, heavy: Sequence[table_locks.TableLock], locks: Sequence[table_locks.TableLock]
 ) -> list[tuple[str, str, str]]:
     """What squawk says nothing of: rule, reason, recipe."""
+    if statement.batched:
+        endless = not re.search(r" and | on conflict", statement.words)
+        says = "nothing in it passes over rows that are done: after {batch}, say `AND ...` what is still to be done"
+        return [("endless-batches", says, "back-fill-rows")] if endless else []
     for rule, pattern, says, recipe in _LOSSES:
-        if re.match(pattern, statement.words) and not statement.batched:
+        if re.match(pattern, statement.words):
             return [(rule, says, recipe)]
     if heavy and heavy[0].work.startswith(table_locks.REWRITES):
         new_column = re.search(r" add (?!constraint)", statement.words)
@@ -172,6 +182,9 @@ def _ours(
 
 
 def _framing(file: Revision, statements: Sequence[Statement]) -> Iterator[tuple[str, str, Statement | None, str]]:
+    for it in _written(file):
+        if CONTROL.match(it.words):
+            yield "transaction-control", "what stands before it stays when the rest fails: leave it out", it, ""
     concurrent = [it for it in statements if re.search(r"\bconcurrently\b", it.words)]
     if concurrent and file.transactional:
         says = "it is refused inside a transaction: put it into `with op.get_context().autocommit_block():`"
@@ -185,6 +198,14 @@ def _framing(file: Revision, statements: Sequence[Statement]) -> Iterator[tuple[
         if re.match(r"(?:create (?:unique )?|drop )index concurrently (?!if )", it.words):
             says = "a run that was killed begins again: say IF NOT EXISTS or IF EXISTS (the runner drops invalid ones)"
             yield "if-not-exists", says, it, "add-an-index"
+
+
+def _written(file: Revision) -> Iterator[Statement]:
+    """The statements in the texts that the file passes on; in the printed SQL, Alembic's own BEGIN and COMMIT stand."""
+    for call in ast.walk(ast.parse(file.path.read_bytes())):
+        for argument in call.args if isinstance(call, ast.Call) else ():
+            if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                yield from every(argument.value)
 
 
 def _unexcused(file: Revision, refused: Sequence[Finding], verdicts: dict[str, str]) -> list[Finding]:

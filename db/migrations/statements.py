@@ -41,8 +41,17 @@ class Statement:
         return line if len(line) <= 120 else f"{line[:117]}..."  # noqa: PLR2004  # a terminal's line
 
 
+CONTROL = re.compile(r"(?:begin|start transaction|commit|end|rollback|abort|savepoint|release)\b")
+"""What begins or ends a transaction."""
+
+
 def split(sql: str) -> Iterator[Statement]:
     """The statements of `sql`, without those that only frame it (BEGIN, COMMIT) or keep Alembic's books."""
+    return (it for it in every(sql) if not CONTROL.match(it.words) and not _BOOKKEEPING.match(it.words))
+
+
+def every(sql: str) -> Iterator[Statement]:
+    """The statements of `sql`."""
     text, words, batched = "", list[str](), False
     for token in _TOKEN.finditer(f"{sql};"):
         kind, value = token.lastgroup, token.group()
@@ -50,7 +59,7 @@ def split(sql: str) -> Iterator[Statement]:
             kind = "body"
         if value == ";" and kind == "sign" and not _in_body(words):
             found = Statement(text.strip(), _joined(words), batched)
-            if words and words[0] not in {"begin", "commit"} and not _BOOKKEEPING.match(found.words):
+            if words:
                 yield found
             text, words, batched = "", [], False
             continue

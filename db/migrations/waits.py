@@ -15,12 +15,18 @@ import sqlalchemy
 import tenacity
 from sqlalchemy import event
 
+from db.migrations.statements import NAME, every
+
 ATTEMPTS = 24  # with the pauses below about two minutes: longer than the usual report or backup holds a table
 _SHORT, _LONGER, _LONGEST = 150, 1000, 5000  # milliseconds; 150 leaves 50 for the work itself, of the 200 we aim at
 # SHARE UPDATE EXCLUSIVE holds up neither readers nor writers, however long one waits for it; but a deployment that
 # never ends helps nobody
 _PATIENCE = "30min"
-_PATIENT = re.compile(r"\bCONCURRENTLY\b|\bVALIDATE\s+CONSTRAINT\b", re.IGNORECASE)
+_HINT = re.compile("concurrently|validate", re.IGNORECASE)
+_PATIENT = re.compile(
+    r"(?:create (?:unique )?index|drop index|reindex \w+) concurrently "
+    rf"|alter table (?:only )?{NAME} validate constraint \S+$"
+)
 
 
 def lock_timeout(attempt: int) -> int:
@@ -56,13 +62,19 @@ def let_patient_ones_wait(connection: sqlalchemy.Connection) -> None:
     event.listen(connection, "after_cursor_execute", _lower)
 
 
+def patient(statement: str) -> bool:
+    """Whether nobody queues behind the locks of `statement`, so that it may wait for them for long."""
+    found = [it.words for it in every(statement)] if _HINT.search(statement) else []
+    return bool(found) and all(_PATIENT.match(words) for words in found)
+
+
 def _lift(connection: sqlalchemy.Connection, cursor: Any, statement: str, *_: object) -> None:  # noqa: ARG001
-    if _PATIENT.search(statement):
+    if patient(statement):
         cursor.execute(f"SET lock_timeout = '{_PATIENCE}'")
 
 
 def _lower(connection: sqlalchemy.Connection, cursor: Any, statement: str, *_: object) -> None:
-    if _PATIENT.search(statement):
+    if patient(statement):
         # of its own: the statement's result is still to be read
         with cursor.connection.cursor() as further:
             further.execute(f"SET lock_timeout = {connection.info['lock_timeout']}")

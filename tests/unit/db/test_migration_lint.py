@@ -6,6 +6,7 @@ import pytest
 
 from db import apps
 from db.errors import RevisionError
+from db.migrations import waits
 from db.migrations.findings import Finding
 from db.migrations.lint import lint
 from tests.db.conftest import add_revision
@@ -71,11 +72,18 @@ DANGEROUS = {
     # what takes long in one transaction
     "UPDATE maps.users SET name = '' WHERE name IS NULL": ("unbatched-write", "back-fill-rows"),
     "DELETE FROM maps.sessions WHERE expires_at < now()": ("unbatched-write", "back-fill-rows"),
+    "MERGE INTO maps.users u USING maps.sessions s ON s.user_id = u.id WHEN MATCHED THEN DELETE": (
+        "unbatched-write",
+        "back-fill-rows",
+    ),
     "VACUUM FULL maps.users": ("table-rewrite", ""),
     "CLUSTER maps.users USING pk_users": ("table-rewrite", ""),
     "ALTER TABLE maps.users SET UNLOGGED": ("table-rewrite", ""),
     "ALTER TABLE maps.sessions ATTACH PARTITION maps.users FOR VALUES IN (1)": ("table-scan", "add-a-check"),
     # what reaches beyond the revision, or can't be seen
+    "SET LOCAL lock_timeout = 0": ("lock-timeout", ""),
+    "COMMIT": ("transaction-control", ""),
+    "START TRANSACTION": ("transaction-control", ""),
     "SET statement_timeout = 0": ("session-setting", ""),
     "SELECT set_config('search_path', 'public', false)": ("session-setting", ""),
     "SELECT pg_advisory_lock(1)": ("session-state", ""),
@@ -193,6 +201,8 @@ def test_many_rows_are_changed_in_batches_alone_in_their_file(home: Path) -> Non
     add_revision(home, import_it + batches)
     assert lint("maps", home=home) == []
 
+    add_revision(home, f"{import_it}in_batches('maps.users', \"UPDATE maps.users SET name = '' WHERE {{batch}}\")")
+    assert [(it.rule, it.recipe) for it in lint("maps", home=home)] == [("endless-batches", "back-fill-rows")]
     add_revision(home, f'{import_it}{batches}\n    op.execute("ALTER TABLE maps.users ADD COLUMN a text")')
     assert [it.rule for it in lint("maps", home=home)] == ["not-alone"]
     add_revision(home, concurrently("UPDATE maps.users SET name = '' WHERE name IS NULL"))
@@ -229,3 +239,19 @@ def test_a_file_that_asks_the_database_is_named(home: Path) -> None:
 
 def test_sql_that_is_none_is_refused(home: Path) -> None:
     assert "syntax-error" in {it.rule for it in found(home, "ALTER TABLE maps.users ADD COLUMN")}
+
+
+@pytest.mark.parametrize(
+    ("statement", "patient"),
+    [
+        ("CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS ix ON maps.users (name)", True),
+        ("DROP INDEX CONCURRENTLY maps.ix", True),
+        ("ALTER TABLE maps.users\n  VALIDATE CONSTRAINT c", True),
+        ("ALTER TABLE maps.users ADD COLUMN a int /* VALIDATE CONSTRAINT later */", False),
+        ("ALTER TABLE maps.users VALIDATE CONSTRAINT c, ADD COLUMN a int", False),
+        ("ALTER TABLE maps.users ADD COLUMN a int; ALTER TABLE maps.users VALIDATE CONSTRAINT c", False),
+        ("COMMENT ON TABLE maps.users IS 'indexed concurrently'", False),
+    ],
+)
+def test_only_what_nobody_queues_behind_may_wait_for_long(statement: str, patient: bool) -> None:
+    assert waits.patient(statement) is patient
