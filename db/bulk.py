@@ -16,6 +16,7 @@ from psycopg import sql
 from sqlalchemy import Column, Connection, RowMapping, Table, func, inspect, select
 from sqlalchemy.orm import DeclarativeBase, Session
 
+from db.connections import without_rows
 from db.errors import BulkError, DbError
 from db.tenancy import TenantOwned, require
 
@@ -241,6 +242,7 @@ class _Plan:
             raise BulkError(self._about(f"holds a {_UNFIT}")) from error
         except psycopg.Error as error:
             told = self._told(error)
+            without_rows(error)
             if told is None:
                 raise
             if self._of_tenants and told.sqlstate == _NOT_ALLOWED:

@@ -60,6 +60,18 @@ _UNREACHABLE = (
 )
 
 
+def without_rows(error: psycopg.Error) -> str:
+    """The server's message and hint, which are the error's whole text from here on.
+
+    DETAIL and CONTEXT show the row that failed, secrets too, and an error's text ends in logs; `error.diag` keeps them
+    for who asks. What the driver itself said stays as it is.
+    """
+    if error.diag.message_primary is not None:
+        hint = error.diag.message_hint
+        error.args = (error.diag.message_primary + (f"\nHINT:  {hint}" if hint else ""),)
+    return str(error)
+
+
 def explain(error: psycopg.Error, url: DatabaseURL) -> ConnectError:
     """What a failed connect means, as one line without a password."""
     said = " ".join(str(error).split())

@@ -16,10 +16,11 @@ from typing import Any
 import psycopg
 import sqlalchemy
 from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.pool import NullPool
 
-from db.connections import CONNECT_TIMEOUT, PATIENCE, explain, with_retries
+from db.connections import CONNECT_TIMEOUT, PATIENCE, explain, with_retries, without_rows
 from db.errors import DbError
 from db.query_log import Metrics, metrics, watch
 from db.settings import PoolSettings
@@ -122,7 +123,7 @@ def _connect_args(
 def explain_failures(
     target: sqlalchemy.Engine, url: DatabaseURL, patience: float, sleep: Callable[[float], None] = time.sleep
 ) -> None:
-    """Connect with retries, and fail with db.errors' one clear line instead of the driver's text."""
+    """Connect with retries, and fail with db.errors' one clear line; no later error's text shows a row."""
 
     @event.listens_for(target, "do_connect")
     def connect(dialect: Dialect, _record: object, arguments: list[Any], keywords: dict[str, Any]) -> Any:
@@ -133,6 +134,13 @@ def explain_failures(
                 raise explain(error, url) from None
 
         return with_retries(attempt, patience=patience, sleep=sleep)
+
+    @event.listens_for(target, "handle_error")
+    def failed(context: ExceptionContext) -> None:
+        cause, shown = context.original_exception, context.sqlalchemy_exception
+        if isinstance(cause, psycopg.Error) and shown is not None:
+            kind = type(cause)
+            shown.args = (f"({kind.__module__}.{kind.__name__}) {without_rows(cause)}",)
 
 
 def _forget_parents_connections() -> None:

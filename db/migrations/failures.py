@@ -12,6 +12,7 @@ from db.migrations.revisions import Revision
 
 # lock_timeout ran out, or the server broke a deadlock: the same statements may well succeed a little later
 _TRANSIENT = ("55P03", "40P01")
+_SHOW_ROWS = ("23502", "23514")  # NOT NULL and CHECK: the detail is the whole row, secrets too
 
 
 def sqlstate(error: BaseException) -> str:
@@ -54,7 +55,8 @@ def explain(error: Exception, app: str, revision: Revision | None, done: Sequenc
 def _words(error: Exception) -> str:
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, psycopg.Error) and cause.diag.message_primary:
-        detail = f" ({cause.diag.message_detail})" if cause.diag.message_detail else ""
+        shown = cause.diag.message_detail if cause.sqlstate not in _SHOW_ROWS else None
+        detail = f" ({shown})" if shown else ""
         said = cause.diag.message_primary + detail
     else:
         said = f"{type(cause).__name__}: {cause}"

@@ -28,7 +28,7 @@ def _files(app: str, sets: Sequence[str]) -> dict[str, Path]:
     if unknown:
         raise SeedError(f'unknown seed set "{unknown[0]}": the sets are {", ".join(SETS)}')
     folder = apps.folder(app) / "seeds"
-    return {name: folder / f"{name}.py" for name in sets if (folder / f"{name}.py").exists()}
+    return {name: folder / f"{name}.py" for name in SETS if name in sets and (folder / f"{name}.py").exists()}
 
 
 def checksums(app: str, sets: Sequence[str]) -> dict[str, str]:
@@ -46,15 +46,16 @@ def seed(
     allowed_in_production: Sequence[str] = (),
     report: Callable[[str], None] = print,
 ) -> int:
-    """Write `sets` through the owner's direct URL; returns the rows written, 0 the second time.
+    """Write `sets`, base first, through the owner's direct URL; returns the rows written, 0 the second time.
 
     `ROWS` of all sets are one transaction; what is generated follows in batches of one transaction each, so that a run
     that was interrupted goes on where it stopped. A run beside another one of the app waits for it. Example data is
     refused unless `environment` is one of WITH_EXAMPLES, however production is spelt, or `allowed_in_production` names
     its set.
 
-    Raises SeedError for an unknown set, for example data in production, and where a table is missing; LockError where
-    another run is not done in ten minutes.
+    Raises SeedError for an unknown set, for example data in production, and where a table is missing or
+    rows that these refer to (of `base`, or of the app whose guest this one is); LockError where another run is not done
+    in ten minutes.
     """
     refused = [name for name in sets if name in NOT_IN_PRODUCTION and name not in allowed_in_production]
     if refused and environment not in WITH_EXAMPLES:

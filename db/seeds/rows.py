@@ -17,11 +17,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase
 
-from db import connections, engine
+from db import apps, connections, engine
 from db.bulk import assigned
 from db.errors import BulkError, SeedError
 from db.migrations import lock
-from db.seeds import generated
+from db.seeds import SETS, checksums, generated
 from db.seeds.generated import Generated
 from db.urls import DatabaseURL
 
@@ -71,7 +71,7 @@ def write(app: str, url: str, sets: Sequence[str], *, ca_file: str | Path | None
                     report(f"{app}: seed set {name} wrote {written} rows of {table} in {took:.1f} s")
                     total += written
     except (DBAPIError, psycopg.Error, BulkError) as error:
-        raise _explained(error, app) from error
+        raise _explained(error, app, sets) from error
     return total
 
 
@@ -86,12 +86,28 @@ def _write(connection: sqlalchemy.Connection, model: type[DeclarativeBase], rows
     return len(connection.execute(statement).all())
 
 
-def _explained(error: DBAPIError | psycopg.Error | BulkError, app: str) -> SeedError:
+def _explained(error: DBAPIError | psycopg.Error | BulkError, app: str, sets: Sequence[str]) -> SeedError:
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn):
         return SeedError(f"{app} cannot be seeded, its schema is not up to date: run its migrations first")
     if isinstance(cause, BulkError):
         return SeedError(f"{app} cannot be seeded: {cause}")
+    if isinstance(cause, psycopg.errors.ForeignKeyViolation) and (first := _first(cause, app, sets)):
+        return SeedError(f"{app} cannot be seeded: {first}")
     said = cause.diag.message_primary if isinstance(cause, psycopg.Error) else None
     state = cause.sqlstate if isinstance(cause, psycopg.Error) else None
     return SeedError(f"{app} cannot be seeded: SQLSTATE {state}, {' '.join((said or str(cause)).split())}")
+
+
+def _first(error: psycopg.errors.ForeignKeyViolation, app: str, sets: Sequence[str]) -> str:
+    """What to seed before, by the table that the broken key leads to; "" where that is not known."""
+    tables = importlib.import_module(f"db.apps.{app}.models").Base.metadata.tables.values()
+    keys = (key for table in tables if table.schema == app for key in table.foreign_key_constraints)
+    parent = next((it.referred_table for it in keys if it.name == error.diag.constraint_name), None)
+    if parent is None:
+        return ""
+    missing = f"its rows refer to rows of {parent} that are not there"
+    if parent.schema != app:
+        return f"{missing}: seed {apps.host(app)} with {', '.join(sets)} first"
+    before = [it for it in checksums(app, SETS[: SETS.index(sets[-1])]) if it not in sets]
+    return f"{missing}: seed {before[0]} first, or with it" if before else ""

@@ -1,4 +1,4 @@
-"""Who becomes a member of an organization does so themselves, whatever the application's login writes."""
+"""Who becomes a member is invited by others and accepts themselves, whatever the application's login writes."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from tests.db.conftest import Connection, Prepare, Prepared
 INSERT = "INSERT INTO organization_members (organization_id, user_id, role_id, status) VALUES (%s, %s, %s, %s)"
 ON_CONFLICT = " ON CONFLICT (organization_id, user_id) DO UPDATE SET status = {}"
 STRANGER = (OURS.organization, THEIRS.user, SYSTEM_ROLE)
+UNINVITED = "who joins an organization is invited by somebody else"
 ALONE = "a membership becomes {} by its own user alone"
 
 pytestmark = pytest.mark.requirement("bots.P2.row-level-security", "bots.tables.organization_members")
@@ -56,6 +57,15 @@ def joined(connection: Connection) -> uuid.UUID:
     connection.execute("UPDATE organization_members SET status = 'active' WHERE id = %s", (member,))
     act_as(connection, OURS.user)
     return member
+
+
+def found(connection: Connection, founder: uuid.UUID | None) -> uuid.UUID:
+    """The id of a new organization without members, which the connection is in afterwards."""
+    new = uuid.uuid4()
+    act_as(connection, founder)
+    connection.execute("SELECT set_config('app.organization_id', %s, true)", (str(new),))
+    connection.execute("INSERT INTO organizations (id, name, slug) VALUES (%s, 'New', 'new')", (new,))
+    return new
 
 
 def shown(connection: Connection, world: World = THEIRS) -> bool:
@@ -91,6 +101,69 @@ def test_an_invitation_is_not_accepted_by_on_conflict(us: Connection, first: str
     invited(us)
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match=ALONE.format("active")):
         us.execute(INSERT + ON_CONFLICT.format(then), (*STRANGER, first))
+
+
+@pytest.mark.parametrize("status", ["active", "invited", "suspended"])
+@pytest.mark.parametrize("deleted", ["NULL", "now()"])
+def test_nobody_joins_an_organization_uninvited(us: Connection, status: str, deleted: str) -> None:
+    act_as(us, THEIRS.user)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match=UNINVITED):
+        us.execute(
+            INSERT.replace(") VALUES", ", deleted_at) VALUES").replace("%s)", f"%s, {deleted})"), (*STRANGER, status)
+        )
+
+
+@pytest.mark.parametrize("founder", [OURS.user, None], ids=["somebody else", "a job"])
+def test_an_organization_without_members_is_taken_by_nobody_but_its_founder(
+    us: Connection, founder: uuid.UUID | None
+) -> None:
+    new = found(us, founder)
+    act_as(us, THEIRS.user)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match=UNINVITED):
+        us.execute(INSERT, (new, THEIRS.user, SYSTEM_ROLE, "active"))
+
+
+def test_a_founder_is_the_first_member_and_does_not_come_back_uninvited(us: Connection) -> None:
+    new = found(us, OURS.user)
+    member = one(us, INSERT + " RETURNING id", new, OURS.user, SYSTEM_ROLE, "active")
+    us.execute("UPDATE organization_members SET deleted_at = now() WHERE id = %s", (member,))
+
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match=UNINVITED):
+        us.execute(INSERT + ON_CONFLICT.format("'active', deleted_at = NULL"), (new, OURS.user, SYSTEM_ROLE, "active"))
+
+
+@pytest.mark.parametrize(
+    ("before", "change"),
+    [
+        ("status = 'suspended'", "status = 'active'"),
+        ("status = 'suspended'", "status = 'invited'"),
+        ("deleted_at = now()", "deleted_at = NULL"),
+        ("deleted_at = now()", "deleted_at = NULL, status = 'invited'"),
+        ("deleted_at = now(), status = 'invited'", "deleted_at = NULL, status = 'active'"),
+        ("deleted_at = now(), status = 'invited'", "status = 'active'"),
+        ("status = 'invited'", "status = 'active', role_id = '{role}', role_is_system = false"),
+        ("status = 'invited'", "role_id = '{role}', role_is_system = false"),
+        ("status = 'suspended'", "role_id = '{role}', role_is_system = false"),
+    ],
+)
+def test_what_others_took_or_offered_is_not_changed_by_the_member(us: Connection, before: str, change: str) -> None:
+    member = joined(us)
+    us.execute(f"UPDATE organization_members SET {before} WHERE id = %s", (member,))
+    act_as(us, THEIRS.user)
+
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="members do not end their own suspension"):
+        us.execute(f"UPDATE organization_members SET {change.format(role=OURS.role)} WHERE id = %s", (member,))
+
+
+@pytest.mark.parametrize("status", ["invited", "active", "suspended"])
+def test_a_member_may_leave_whatever_they_are(us: Connection, status: str) -> None:
+    member = joined(us)
+    us.execute("UPDATE organization_members SET status = %s::member_status WHERE id = %s", (status, member))
+    act_as(us, THEIRS.user)
+
+    left = us.execute("UPDATE organization_members SET deleted_at = now() WHERE id = %s", (member,)).rowcount
+
+    assert left == 1
 
 
 def test_a_stranger_is_not_made_a_member_by_a_bulk_insert(database: Prepared) -> None:

@@ -366,7 +366,13 @@ def test_the_schedulers_command_needs_the_owners_url_and_says_what_it_did(fresh:
         command = [sys.executable, "-m", "db.apps.bots.maintenance"]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
-    assert "POSTGRES_DIRECT_URL is not set" in command().stderr
+    assert command().stderr == "POSTGRES_DIRECT_URL is not set: give it the owner's direct URL\n"
+    refused = command(POSTGRES_DIRECT_URL=fresh.app_url)
+    assert refused.returncode == 1
+    assert re.fullmatch(
+        r"the maintenance of bots failed: permission denied for \w+ apply_retention; it needs the owner's direct URL\n",
+        refused.stderr,
+    )
     done = command(POSTGRES_DIRECT_URL=fresh.owner_url)
     assert done.stderr == ""
     assert re.fullmatch(

@@ -301,6 +301,15 @@ def test_rows_that_do_not_fit_are_named_and_none_is_written(
     assert library.rows("SELECT count(*) FROM maps.books") == [(0,)]
 
 
+def test_the_drivers_error_behind_it_shows_no_row_either(route: str, write: Write) -> None:
+    rows = [{"body": "a secret"}, {"body": "a secret"}]
+
+    with pytest.raises(BulkError) as told:
+        write(route, Note, rows)
+
+    assert str(told.value.__cause__) == 'duplicate key value violates unique constraint "one_living_body"'
+
+
 @pytest.mark.parametrize("error", [LookupError, TypeError])
 def test_an_error_of_the_rows_own_making_is_raised_as_it_is(
     library: Prepared, route: str, write: Write, error: type[Exception]

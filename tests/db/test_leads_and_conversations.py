@@ -228,3 +228,24 @@ class TestExpiry:
         )
 
         assert done.stdout.splitlines() == ["dovvybuddy: removed 2 expired conversations"]
+
+    @pytest.mark.parametrize(
+        ("url", "line"),
+        [
+            ("", "DATABASE_URL is not set"),
+            ("mysql://x", "mysql"),
+            ("{readonly}", "conversations of dovvybuddy were not removed: cannot execute"),
+        ],
+    )
+    def test_as_a_command_it_fails_in_one_line(self, dovvybuddy: Prepared, url: str, line: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "db.apps.dovvybuddy.conversations"],
+            env={**os.environ, "DATABASE_URL": url.format(readonly=dovvybuddy.readonly_url)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+        [told] = done.stderr.splitlines()
+        assert done.returncode == 1
+        assert line in told

@@ -137,6 +137,19 @@ class TestAFailingRevision:
         )
         assert snapshot(migrated) == before
 
+    @pytest.mark.parametrize("rule", ["NOT NULL", "CHECK (id IS NOT NULL)"])
+    def test_no_row_is_shown(self, migrated: Prepared, home: Path, rule: str) -> None:
+        add_revision(
+            home,
+            f"""op.execute("CREATE TABLE maps.half_done (id text {rule}, password text)")
+    op.execute("INSERT INTO maps.half_done VALUES (NULL, 'hunter2')")""",
+        )
+
+        with pytest.raises(MigrationError, match="violates") as failure:
+            migrations.upgrade("maps", migrated.owner_url, home=home, report=silent)
+
+        assert "hunter2" not in str(failure.value).partition("; statement: ")[0]
+
     def test_it_runs_once_it_is_mended(self, migrated: Prepared, home: Path) -> None:
         add_revision(home, BREAKS)
         with pytest.raises(MigrationError):

@@ -3,17 +3,21 @@
 import asyncio
 import logging
 import time
+import traceback
+from typing import Any
 
+import psycopg
 import pytest
-from sqlalchemy import Engine, LargeBinary, bindparam, insert, select, text
+from sqlalchemy import Engine, Insert, LargeBinary, bindparam, insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, InternalError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from db.async_engine import async_engine, async_readonly_engine, dispose_async, pool_metrics_async
-from db.engine import engine, pool_metrics, readonly_engine
+from db.engine import engine, pool_metrics, readonly_engine, unpooled
 from db.errors import DbError, TextError, UnreachableError
 from db.settings import PoolSettings
+from db.urls import DatabaseURL
 from tests.db.conftest import Prepared
 from tests.db.library import Note
 
@@ -61,6 +65,47 @@ def test_a_threshold_of_0_logs_nothing_as_slow(route: str, caplog: pytest.LogCap
         connection.execute(text("SELECT pg_sleep(0.1)"))
 
     assert [it for it in caplog.records if it.name == "db.queries"] == []
+
+
+INSERTS: dict[str, tuple[Insert, dict[str, Any]]] = {
+    "a whole row": (insert(Note), {"body": SECRET, "rank": None}),
+    "a key": (insert(Note), {"body": SECRET}),
+}
+
+
+@pytest.mark.parametrize("case", INSERTS)
+def test_the_text_of_an_error_shows_no_value_of_the_row_that_failed(app: Engine, case: str) -> None:
+    statement, values = INSERTS[case]
+    with Session(app) as session:
+        session.execute(insert(Note), [{"body": SECRET}])
+        with pytest.raises(IntegrityError) as failure:
+            session.execute(statement, [values])
+
+    told = "".join(traceback.format_exception(failure.value))
+    assert "violates " in told
+    assert SECRET not in told
+    assert isinstance(failure.value.orig, psycopg.Error)
+    assert failure.value.orig.diag.message_detail is not None  # for a program that asks
+
+
+def test_the_text_of_an_asynchronous_error_and_of_a_jobs_shows_none_either(
+    route: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", route)
+
+    async def work() -> str:
+        async with AsyncSession(async_engine(settings=QUICK)) as session:
+            with pytest.raises(IntegrityError) as failure:
+                await session.execute(insert(Note).values({Note.body: bindparam("body")}), [{"body": SECRET}] * 2)
+        await dispose_async()
+        return str(failure.value)
+
+    with unpooled(DatabaseURL.parse(route)).connect() as connection, pytest.raises(IntegrityError) as failure:
+        connection.execute(insert(Note), [{"body": SECRET}] * 2)
+
+    for told in (asyncio.run(work()), str(failure.value)):
+        assert 'unique constraint "one_living_body"' in told
+        assert SECRET not in told
 
 
 @pytest.mark.requirement("bots.P2.metrics")

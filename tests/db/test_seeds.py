@@ -99,6 +99,38 @@ def test_a_database_that_is_not_migrated_gets_one_line(prepare: Prepare) -> None
     assert str(failure.value) == ("dovvybuddy cannot be seeded, its schema is not up to date: run its migrations first")
 
 
+def test_sets_are_written_in_their_order_whatever_order_they_are_given_in(prepare: Prepare, lines: list[str]) -> None:
+    prepared = prepare("bots")
+    migrations.upgrade("bots", prepared.owner_url, report=silent)
+
+    seeds.seed("bots", prepared.owner_url, ["demo", "base"], environment="dev", report=lines.append)
+
+    assert [line.split(" wrote")[0] for line in lines] == ["bots: seed set base", "bots: seed set demo"]
+
+
+def test_a_set_that_needs_base_says_so(prepare: Prepare) -> None:
+    prepared = prepare("bots")
+    migrations.upgrade("bots", prepared.owner_url, report=silent)
+    with pytest.raises(SeedError) as failure:
+        seeds.seed("bots", prepared.owner_url, ["demo"], environment="dev", report=silent)
+
+    assert str(failure.value) == (
+        "bots cannot be seeded: its rows refer to rows of bots.roles that are not there: seed base first, or with it"
+    )
+
+
+def test_a_guests_set_that_needs_its_hosts_says_so(prepare: Prepare) -> None:
+    prepared = prepare("petsitting")
+    migrations.upgrade("petsitting", prepared.owner_url, report=silent)
+    with pytest.raises(SeedError) as failure:
+        seeds.seed("petsitting", prepared.owner_url, ["load"], environment="dev", report=silent)
+
+    assert str(failure.value) == (
+        "petsitting cannot be seeded: its rows refer to rows of panamia.users that are not there: seed panamia"
+        " with load first"
+    )
+
+
 def test_a_login_that_may_not_write_gets_one_line(dovvybuddy: Prepared) -> None:
     with pytest.raises(SeedError, match="dovvybuddy cannot be seeded: SQLSTATE 25006, cannot execute INSERT in"):
         seeds.seed("dovvybuddy", dovvybuddy.readonly_url, ["base"], report=silent)

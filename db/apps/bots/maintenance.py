@@ -8,14 +8,16 @@ that a migration made have passed.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from db import engine
-from db.errors import URLError
+from db.errors import DbError, URLError
 from db.migrations.session import URL_VARIABLE
 from db.urls import DatabaseURL
 
@@ -67,7 +69,14 @@ def covered_until(connection: Connection) -> dict[str, date | None]:
 
 
 if __name__ == "__main__":
-    given = os.environ.get(URL_VARIABLE)
-    if not given:
-        raise URLError(f"{URL_VARIABLE} is not set: give it the owner's direct URL")
-    maintain(engine.unpooled(DatabaseURL.parse(given)))
+    try:
+        given = os.environ.get(URL_VARIABLE)
+        if not given:
+            raise URLError(f"{URL_VARIABLE} is not set: give it the owner's direct URL")
+        maintain(engine.unpooled(DatabaseURL.parse(given)))
+    except DbError as error:
+        sys.exit(str(error))
+    except DBAPIError as error:
+        sys.exit(
+            f"the maintenance of bots failed: {' '.join(str(error.orig).split())}; it needs the owner's direct URL"
+        )

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import sqlalchemy
 from sqlalchemy import delete, func, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session as DatabaseSession
 
 from db.apps.dovvybuddy.models import Session
@@ -63,4 +65,9 @@ def remove_expired(
 if __name__ == "__main__":
     from db.engine import engine
 
-    remove_expired(engine(), report=print)
+    try:
+        remove_expired(engine(), report=print)
+    except DbError as error:
+        sys.exit(str(error))
+    except DBAPIError as error:
+        sys.exit(f"conversations of dovvybuddy were not removed: {' '.join(str(error.orig).split())}")

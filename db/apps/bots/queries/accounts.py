@@ -109,7 +109,7 @@ def found_organization(
 def accept_invitation(session: DatabaseSession, *, user_id: uuid.UUID, organization_id: uuid.UUID) -> bool:
     """Make `user_id`, who must be the one signed in, a member of the organization; False where nobody invited them.
 
-    The database refuses this to everybody else (revision 0011_consent).
+    The database refuses this to everybody else, and to who was invited by nobody but themselves (0011_consent).
     """
     accepted = (
         update(OrganizationMember)

@@ -151,9 +151,10 @@ class RolePermission(Base):
 class OrganizationMember(Authored, Base):
     """A user's place in an organization; one row for ever, deleted when they leave and restored when they return.
 
-    A user is shown to the organization while the membership lives and is active. Only the user makes an invitation
-    active (queries.accounts.accept_invitation), and who left is invited again: a trigger refuses anything else. The
-    role is a system role unless `role_is_system` is False; then it is one of the organization's own.
+    A user is shown to the organization while the membership lives and is active. Somebody else invites, only the user
+    makes the invitation active (queries.accounts.accept_invitation), and who left is invited again; a founder's first
+    membership needs nobody else. A trigger refuses anything else (0011_consent). The role is a system role unless
+    `role_is_system` is False; then it is one of the organization's own.
     """
 
     __tablename__ = "organization_members"
