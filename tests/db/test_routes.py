@@ -5,6 +5,7 @@ By both it logs in as the application, which owns nothing.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -38,7 +39,8 @@ def ways() -> dict[tuple[str, str], set[str]]:
     """By file and test, the ways on which pytest would run it."""
     files = [f"tests/db/test_{name}.py" for name in SUITE]
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
-    done = subprocess.run([*command, *files], cwd=CHECKOUT, text=True, capture_output=True, check=True)
+    plain = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}  # the list has one form
+    done = subprocess.run([*command, *files], cwd=CHECKOUT, text=True, capture_output=True, check=True, env=plain)
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for line in done.stdout.splitlines():
         path, separator, test = line.partition("::")
