@@ -14,9 +14,7 @@ from psycopg import sql
 from db.migrations.snapshot import MONTH, Definition
 
 _DROPPED = {
-    "table": "TABLE",
     "view": "VIEW",
-    "materialized view": "MATERIALIZED VIEW",
     "sequence": "SEQUENCE",
     "enum": "TYPE",
     "composite type": "TYPE",
@@ -30,6 +28,10 @@ _DROPPED = {
     "aggregate": "AGGREGATE",
     "window function": "FUNCTION",
 }
+_WITH_ROWS = ("table", "column", "materialized view", "stray schema")
+_LOOK = "look what it holds and who made it: what was renamed is named back, a detached partition is attached again"
+_ALONG = " (PostgreSQL takes grants on its columns along: check again, which tells what to give back)"
+_TYPE = "docs/migrations.md#rename-a-column-or-change-its-type"
 _OF_TABLE = {"trigger": "TRIGGER", "policy": "POLICY", "rule": "RULE"}
 # Properties that one clause of ALTER TABLE turns on or off.
 _CLAUSES = {
@@ -48,14 +50,13 @@ _CLAUSES = {
 def way_out(app: str, kind: str, name: str, detail: str, ours: Definition | None, theirs: Definition | None) -> str:
     """What to do about one difference (see db.migrations.drift.Difference), in one line."""
     if kind == "grants":
-        return f"`{_grant(app, name, detail, ours or {}, theirs or {})}`, or keep the change as a new revision"
+        granted = _grant(app, name, detail, ours or {}, theirs or {})
+        along = _ALONG if "REVOKE" in granted and " ON TABLE " in granted else ""
+        return f"`{granted}`{along}, or keep the change as a new revision"
     if ours is None:
-        dropped = _drop(app, kind, name)
-        rows = (
-            ", once nobody needs its rows," if kind in {"table", "column", "materialized view", "stray schema"} else ""
-        )
-        keep = f"if it is wanted, write the revision that makes it (pgstack migrate revision {app}); else{rows}"
-        return f"{keep} {f'`{dropped}`' if dropped else 'drop it'}"
+        return _too_much(app, kind, name)
+    if (kind, detail) == ("column", "type") and theirs is not None:
+        return f"changing it back converts every value and writes the table anew: do either as a revision ({_TYPE})"
     statement = _restore(app, kind, name, ours) if theirs is None else _alter(app, kind, name, detail, ours)
     if statement is None:
         if kind == "extension":
@@ -65,6 +66,14 @@ def way_out(app: str, kind: str, name: str, detail: str, ours: Definition | None
     # the snapshot names no month, the object's name does
     statement = re.sub(rf"(\w+_){MONTH}", lambda found: _month_of(found[1], name), statement)
     return f"`{statement}`, or keep the change as a new revision"
+
+
+def _too_much(app: str, kind: str, name: str) -> str:
+    keep = f"if it is wanted, write the revision that makes it (pgstack migrate revision {app})"
+    if kind in _WITH_ROWS:
+        return f"{_LOOK}; {keep}; drop it only once nobody needs its rows"
+    dropped = _drop(app, kind, name)
+    return f"{keep}; else {f'`{dropped}`' if dropped else 'drop it'}"
 
 
 def partition(app: str, parent: str, month: str) -> str:
@@ -84,10 +93,8 @@ def _drop(app: str, kind: str, name: str) -> str | None:
     table, _, own = name.partition(".")
     if kind in _OF_TABLE:
         return f"DROP {_OF_TABLE[kind]} {_quoted(own)} ON {_quoted(app, table)}"
-    if kind in {"column", "constraint"}:
-        return f"ALTER TABLE {_quoted(app, table)} DROP {kind.upper()} {_quoted(own)}"
-    if kind == "stray schema":
-        return f"DROP SCHEMA {_quoted(name)}"
+    if kind == "constraint":
+        return f"ALTER TABLE {_quoted(app, table)} DROP CONSTRAINT {_quoted(own)}"
     if kind in {"stray object", "further object"}:
         what, _, identity = name.rpartition(" ") if "(" not in name else name.partition(" ")
         return f"DROP {what.upper()} {identity}"
@@ -103,7 +110,10 @@ def _restore(app: str, kind: str, name: str, ours: Definition) -> str | None:
         case "trigger" | "rule" | "statistics object":
             statement = str(ours["definition"]).rstrip(";")
         case "constraint":
-            statement = f"ALTER TABLE {_quoted(app, table)} ADD CONSTRAINT {_quoted(own)} {ours['definition']}"
+            constraint, definition = _quoted(own), str(ours["definition"])
+            statement = f"ALTER TABLE {_quoted(app, table)} ADD CONSTRAINT {constraint} {definition}"
+            if definition.startswith(("CHECK", "FOREIGN KEY")) and not definition.endswith("NOT VALID"):
+                statement += f" NOT VALID; ALTER TABLE {_quoted(app, table)} VALIDATE CONSTRAINT {constraint}"
         case "view" | "materialized view":
             query = " ".join(str(ours["definition"]).split()).rstrip(";")
             statement = f"CREATE {kind.upper()} {_quoted(app, name)} AS {query}"
@@ -186,7 +196,6 @@ def _alter_column(table: str, column: str, detail: str, value: Any) -> str | Non
     clauses = {
         "default": "DROP DEFAULT" if value is None else f"SET DEFAULT {value}",
         "nullable": f"{'DROP' if value else 'SET'} NOT NULL",
-        "type": f"TYPE {value}",
         "statistics": f"SET STATISTICS {-1 if value is None else value}",
     }
     if detail == "comment":

@@ -317,6 +317,8 @@ def test_the_ways_out_that_are_statements_lead_out(connections: dict[str, Connec
             connection.execute(injected.change)
             connection.execute(f"SET LOCAL search_path = {injected.app}, extensions")  # as the owner's login has it
             told = drift.compare(snapshot.load(injected.app), snapshot.read(connection, injected.app))
+            if any((it.kind, it.detail) == ("column", "type") for it in told):
+                continue  # its indexes can't come back before it, and there is no statement for it
             for difference in told:
                 _, backtick, rest = difference.way_out.partition("`")
                 statement = rest.partition("`")[0].replace(" CONCURRENTLY", "")
@@ -325,7 +327,28 @@ def test_the_ways_out_that_are_statements_lead_out(connections: dict[str, Connec
                     left = drift.compare(snapshot.load(injected.app), snapshot.read(connection, injected.app))
                     assert str(difference) not in [str(it) for it in left], statement
                     tried += 1
-    assert tried >= 30
+    assert tried >= 25
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("ALTER TABLE dovvybuddy.dive_sites RENAME COLUMN description TO text", "what was renamed is named back"),
+        ("CREATE TABLE dovvybuddy.notes (id text)", "drop it only once nobody needs its rows"),
+        ("ALTER TABLE dovvybuddy.leads ALTER COLUMN created_at TYPE timestamp", "converts every value"),
+        ("GRANT INSERT ON dovvybuddy.leads TO dovvybuddy_readonly", "takes grants on its columns along"),
+    ],
+)
+def test_no_way_out_is_a_statement_that_takes_rows_or_rights_along_unsaid(
+    connections: dict[str, Connection], change: str, told: str
+) -> None:
+    connection = connections["dovvybuddy"]
+    with connection.transaction(force_rollback=True):
+        connection.execute(change)
+        found = drift.compare(snapshot.load("dovvybuddy"), snapshot.read(connection, "dovvybuddy"))
+
+    assert any(told in it.way_out for it in found)
+    assert not any(re.search(r"DROP (?:TABLE|COLUMN)|\bTYPE ", it.way_out) for it in found)
 
 
 def test_months_made_and_retired_at_run_time_are_no_drift(connections: dict[str, Connection]) -> None:
