@@ -91,7 +91,11 @@ def test_rows_that_others_hold_are_tried_again_and_rows_that_they_add_are_found(
     [
         (
             'in_batches("maps.numbers", "UPDATE maps.numbers SET times = 1 WHERE {batch} AND n < 3")',
-            "the statement for maps.numbers changes",
+            "maps.numbers still has rows to change after 10 passes",
+        ),
+        (
+            'in_batches("maps.numbers", "UPDATE maps.numbers SET times = times + 1 WHERE {batch}")',
+            "changes 50 of 50 rows again that it has changed: after {batch}, add the condition",
         ),
         ('in_batches("maps.numbers", "TRUNCATE maps.numbers")', "the statement lacks {batch}"),
         ('in_batches("numbers_", "DELETE FROM maps.numbers WHERE {batch}")', "there is no such table"),
@@ -107,6 +111,7 @@ def test_a_change_that_would_never_end_or_has_another_form_is_one_line(
 
     assert says in str(refused.value)
     assert "\n" not in str(refused.value)
+    assert numbers.rows("SELECT max(times) <= 1 FROM maps.numbers") == [(True,)]
 
 
 def test_rows_are_deleted_in_batches_too(numbers: Prepared, home: Path) -> None:
