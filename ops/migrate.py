@@ -7,7 +7,6 @@ import io
 import json
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,7 +16,7 @@ from ops.errors import FAILED, OpsError, PulumiError, UnknownError
 from ops.prompts import confirm
 from ops.pulumi import REPO, Pulumi
 from ops.settings import settings
-from ops.stack import Stack, StackOption, resolve
+from ops.stack import CaOption, Stack, StackOption, choose, resolve
 
 migrate = typer.Typer(
     name="migrate", help="Plan, apply, undo, check and write migrations.", no_args_is_help=True, rich_markup_mode=None
@@ -98,9 +97,7 @@ def check(
         str | None,
         typer.Option("--url", metavar="URL", help="Look at this database instead of a stack's; APP says whose it is."),
     ] = None,
-    ca: Annotated[
-        Path | None, typer.Option("--ca", metavar="FILE", help="The CA of --url's server; else PGSSLROOTCERT's.")
-    ] = None,
+    ca: CaOption = None,
     as_json: Json = False,
 ) -> None:
     """Compare live databases with the repository, history and schema: 0 if they agree, 1 if anything differs.
@@ -111,16 +108,14 @@ def check(
 
     pgstack migrate check maps --url "$POSTGRES_DIRECT_URL"
     """
-    if url is not None:
-        if app is None:
-            raise typer.BadParameter("name the app whose database it is: pgstack migrate check APP --url ...")
-        found = [drift.check(app, url, ca_file=ca)]
-    elif ca is not None:
-        raise typer.BadParameter("--ca is for --url: a stack knows its own")
-    else:
-        deployed = Stack.read(stack)
+    deployed = choose(stack, url, ca)
+    if deployed is not None:
         names = [deployed.app(app)] if app else deployed.apps
         found = [drift.check(it, deployed.url(it, "direct"), ca_file=deployed.ca_file()) for it in names]
+    elif app is None or url is None:
+        raise typer.BadParameter("name the app whose database it is: pgstack migrate check APP --url ...")
+    else:
+        found = [drift.check(app, url, ca_file=ca)]
     if as_json:
         print(json.dumps({it.app: it.described() for it in found}, indent=2))
     else:

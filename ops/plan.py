@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ops.errors import FAILED
 from ops.settings import settings
-from ops.stack import Stack, StackOption
+from ops.stack import CaOption, StackOption, choose
 
 if TYPE_CHECKING:
     from db.migrations import Revision
@@ -25,9 +24,7 @@ def plan(
     url: Annotated[
         str | None, typer.Option("--url", help="A direct URL of any database, instead of the stack's; needs APP.")
     ] = None,
-    ca: Annotated[
-        Path | None, typer.Option("--ca", metavar="FILE", help="The CA of --url's server; else PGSSLROOTCERT's.")
-    ] = None,
+    ca: CaOption = None,
     sql: Annotated[
         bool, typer.Option("--sql", help="Every statement in full, and not only what locks tables.")
     ] = False,
@@ -46,9 +43,7 @@ def plan(
     """
     if url is not None and app is None:
         raise typer.BadParameter("--url is one database: name the application it is for")
-    if ca is not None and url is None:
-        raise typer.BadParameter("--ca is for --url: a stack knows its own")
-    found = None if url is not None else Stack.read(stack)
+    found = choose(stack, url, ca)
     from db.errors import RevisionError  # noqa: PLC0415 - after what fails fast
     from db.migrations.foresight import foresee  # noqa: PLC0415 - after what fails fast
     from db.migrations.standing import standing  # noqa: PLC0415

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ops.stack import Stack, StackOption
+from ops.stack import CaOption, StackOption, choose
 
 
 def repair(
@@ -18,9 +17,7 @@ def repair(
     url: Annotated[
         str | None, typer.Option("--url", help="A direct URL of any database, instead of the stack's.")
     ] = None,
-    ca: Annotated[
-        Path | None, typer.Option("--ca", metavar="FILE", help="The CA of --url's server; else PGSSLROOTCERT's.")
-    ] = None,
+    ca: CaOption = None,
 ) -> None:
     """Accept a migration's file as it is now, though the database has applied another text of it.
 
@@ -28,9 +25,7 @@ def repair(
 
     Example: pgstack migrate repair maps 0003_slugs --reason "draft applied before its review"
     """
-    if ca is not None and url is None:
-        raise typer.BadParameter("--ca is for --url: a stack knows its own")
-    found = None if url is not None else Stack.read(stack)
+    found = choose(stack, url, ca)
     from db.migrations.repair import repair as accept  # noqa: PLC0415 - after what fails fast
 
     ca_file = found.ca_file() if found else ca

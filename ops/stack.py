@@ -33,6 +33,18 @@ def _given(context: typer.Context, value: str | None) -> str | None:
     return value or context.find_root().params.get("stack")
 
 
+CaOption = Annotated[
+    Path | None, typer.Option("--ca", metavar="FILE", help="The CA of --url's server; else PGSSLROOTCERT's.")
+]
+
+
+def choose(stack: str | None, url: str | None, ca: Path | None) -> Stack | None:
+    """The stack that a verb works on, None where --url names the database. Raises BadParameter for --ca without it."""
+    if ca is not None and url is None:
+        raise typer.BadParameter("--ca is for --url: a stack knows its own")
+    return Stack.read(stack) if url is None else None
+
+
 StackOption = Annotated[
     str | None,
     typer.Option(
