@@ -119,13 +119,11 @@ def _pass(
 
 def _one(connection: sqlalchemy.Connection, batch: str, state: dict[str, Any], report: Callable[[str], None]) -> int:
     """The rows that one batch changed; tried again where somebody holds one of them for long."""
-    done: list[int] = []
-    waits.attempts(
-        lambda _: done.append(connection.execute(sqlalchemy.text(batch), state).rowcount),
+    return waits.attempts(
+        lambda _: connection.execute(sqlalchemy.text(batch), state).rowcount,
         again=failures.transient,
         say=_waiting(report),
     )
-    return done[0]
 
 
 def _waiting(report: Callable[[str], None]) -> Callable[[int], None]:

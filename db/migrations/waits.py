@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy
 import tenacity
 from sqlalchemy import event
 
 from db.migrations.statements import NAME, every
+
+T = TypeVar("T")
 
 ATTEMPTS = 24  # with the pauses below about two minutes: longer than the usual report or backup holds a table
 _SHORT, _LONGER, _LONGEST = 150, 1000, 5000  # milliseconds; 150 leaves 50 for the work itself, of the 200 we aim at
@@ -34,10 +36,8 @@ def lock_timeout(attempt: int) -> int:
     return _SHORT if attempt <= ATTEMPTS // 2 else _LONGER if attempt <= ATTEMPTS * 3 // 4 else _LONGEST
 
 
-def attempts(
-    once: Callable[[int], None], *, again: Callable[[BaseException], bool], say: Callable[[int], None]
-) -> None:
-    """Call `once(attempt)`, and again while it raises what `again` accepts; `say` is told each failed attempt."""
+def attempts(once: Callable[[int], T], *, again: Callable[[BaseException], bool], say: Callable[[int], None]) -> T:
+    """What `once(attempt)` returns, called again while it raises what `again` accepts; `say` is told each failure."""
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(again),
         stop=tenacity.stop_after_attempt(ATTEMPTS),
@@ -45,9 +45,7 @@ def attempts(
         before_sleep=lambda state: say(state.attempt_number),
         reraise=True,
     )
-    for attempt in retrying:
-        with attempt:
-            once(attempt.retry_state.attempt_number)
+    return retrying(lambda: once(retrying.statistics["attempt_number"]))
 
 
 def bound(connection: sqlalchemy.Connection, milliseconds: int) -> None:
