@@ -20,6 +20,7 @@ HOME = Path(__file__).resolve().parents[2]
 HEADER = ("Purpose", "Ticket", "Reversible", "Rollback")
 HEADER_LINES = 30
 UNFILLED = "why this change is needed, in a sentence"  # alembic/script.py.mako's Purpose
+_LEAVE = {"autocommit_block", "in_batches"}  # calls that leave the transaction
 _FILE_NAME = re.compile(r"\d{4}_[a-z0-9_]+\.py")
 
 
@@ -127,8 +128,15 @@ def read(app: str, path: Path) -> Revision:
         ticket=header["Ticket"],
         reversible=header["Reversible"] == "Yes",
         rollback=header["Rollback"],
-        transactional=not re.search(r"\b(?:autocommit_block|in_batches)\(", text),
+        transactional=not _LEAVE & {_called(it) for it in ast.walk(tree) if isinstance(it, ast.Call)},
     )
+
+
+def _called(call: ast.Call) -> str:
+    match call.func:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return ""
 
 
 def _assigned(tree: ast.Module) -> dict[str, object]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from db.migrations.statements import ALTER, INDEX, NAME, TABLE, Schema, Statement, actions
+from db.migrations.statements import ALTER, INDEX, NAME, TABLE, TRUNCATE, Schema, Statement, actions
 
 BLOCKS = {
     "ACCESS EXCLUSIVE": "nobody else reads or writes it",
@@ -52,8 +52,8 @@ _STATEMENTS: tuple[tuple[str, str, str], ...] = (
     (rf"create statistics .*? from (?P<table>{NAME})", "SHARE UPDATE EXCLUSIVE", ""),
     (rf"(?:insert into|update(?: only)?|delete from(?: only)?|merge into) (?P<table>{NAME})", "ROW EXCLUSIVE", ""),
     (rf"copy (?P<table>{NAME})", "ROW EXCLUSIVE", ""),
-    (rf"truncate (?:table )?(?:only )?(?P<table>{NAME})", "ACCESS EXCLUSIVE", ""),
     (rf"vacuum .*?full.*? (?P<table>{NAME})$", "ACCESS EXCLUSIVE", REWRITES),
+    (rf"vacuum (?:.* )?(?P<table>{NAME})$", "SHARE UPDATE EXCLUSIVE", READS),
     (rf"cluster (?:verbose )?(?P<table>{NAME})", "ACCESS EXCLUSIVE", REWRITES),
     (rf"analyze (?P<table>{NAME})", "SHARE UPDATE EXCLUSIVE", ""),
     (rf"refresh materialized view concurrently (?P<table>{NAME})", "EXCLUSIVE", ""),
@@ -73,6 +73,10 @@ _WEAK = re.compile(  # ALTER TABLE, SHARE UPDATE EXCLUSIVE
 _VOLATILE = re.compile(
     r"default .*\b(?:random|clock_timestamp|gen_random_uuid|uuid_generate_v\d\w*|nextval|timeofday)\b"
 )
+_DOMAIN = re.compile(r"alter domain .*(?:add .*\)$|set not null|validate constraint)")  # but not: NOT VALID
+_ATTACH_INDEX = re.compile(rf"alter index (?P<index>{NAME}) attach partition (?P<part>{NAME})")
+_REINDEX = re.compile(rf"reindex (?:\(.*\) )?index concurrently (?P<index>{NAME})")
+_READ = re.compile(r"select (?!.*\b(?:for (?:no key )?update|for (?:key )?share|into)\b)(?!.*[\w\"] \()")
 _DROP_TABLES = re.compile(rf"drop table (?:if exists )?(?P<tables>{NAME}(?:, {NAME})*)")
 _LOCK = re.compile(rf"lock (?:table )?(?:only )?(?P<table>{NAME})(?: in (?P<level>.*?) mode)?")
 _INDEX_DROP = re.compile(rf"drop index (?P<concurrently>concurrently )?(?:if exists )?(?P<indexes>{NAME}(?:, {NAME})*)")
@@ -100,12 +104,25 @@ def _taken(words: str, schema: Schema) -> Iterator[TableLock]:  # noqa: PLR0912 
             yield TableLock(schema.name(table["parent"]), "ACCESS EXCLUSIVE")
         yield from _referenced(words, schema, but=schema.name(table["table"]))
     elif index := INDEX.match(words):
-        level = "SHARE UPDATE EXCLUSIVE" if index["concurrently"] else "SHARE"
-        yield TableLock(schema.name(index["table"]), level, READS)
+        level, table_name = "SHARE UPDATE EXCLUSIVE" if index["concurrently"] else "SHARE", schema.name(index["table"])
+        empty = " on only " in words and table_name in schema.partitioned
+        yield TableLock(table_name, level, "" if empty else READS)
     elif dropped := _INDEX_DROP.match(words):
         for name in actions(dropped["indexes"]):
             level = "SHARE UPDATE EXCLUSIVE" if dropped["concurrently"] else "ACCESS EXCLUSIVE"
             yield TableLock(schema.indexes.get(schema.name(name), UNKNOWN), level)
+    elif found := _REINDEX.match(words):
+        table_name = schema.indexes.get(schema.name(found["index"]), UNKNOWN)
+        yield TableLock(table_name, "SHARE UPDATE EXCLUSIVE", READS)
+    elif found := _ATTACH_INDEX.match(words):
+        for name in (found["index"], found["part"]):
+            yield TableLock(schema.indexes.get(schema.name(name), UNKNOWN), "ACCESS SHARE")
+    elif words.startswith("alter table all in tablespace "):
+        yield TableLock(UNKNOWN, "ACCESS EXCLUSIVE", REWRITES)
+    elif _DOMAIN.match(words):
+        yield TableLock(UNKNOWN, "SHARE", READS)
+    elif found := TRUNCATE.match(words):
+        yield from (TableLock(name, "ACCESS EXCLUSIVE") for name in sorted(schema.changed(Statement(words, words))))
     elif alter := ALTER.match(words):
         for action in actions(alter["actions"]):
             yield from _altered(schema.name(alter["table"]), action, schema)
@@ -121,7 +138,7 @@ def _taken(words: str, schema: Schema) -> Iterator[TableLock]:  # noqa: PLR0912 
             if found := re.match(pattern, words):
                 yield TableLock(schema.name(found["table"]), level, work)
                 return
-        if not _NONE.match(words):
+        if not _NONE.match(words) and not _READ.match(words):
             yield TableLock(UNKNOWN, "ACCESS SHARE")
 
 
@@ -172,11 +189,14 @@ def _work(table: str, action: str, schema: Schema) -> str:
         return "" if (table, column[1]) in schema.proven else READS
     if re.match(r"add (?:constraint|check|unique|primary|exclude)\b", action):
         return "" if action.endswith("not valid") or " using index " in action else READS
-    return _new_column(action) if action.startswith("add ") else ""
+    if re.match(rf"alter (?:column )?{NAME} set expression ", action):
+        return REWRITES
+    return _new_column(action, schema) if action.startswith("add ") else ""
 
 
-def _new_column(action: str) -> str:
+def _new_column(action: str, schema: Schema) -> str:
     stored = re.search(r"generated .*stored|generated .*identity|\b(?:small|big)?serial\d?\b", action)
-    if stored or _VOLATILE.search(action):
+    kind = re.match(rf"add (?:column )?(?:if not exists )?{NAME} (?P<type>{NAME})", action)
+    if stored or _VOLATILE.search(action) or (kind and schema.name(kind["type"]) in schema.domains):
         return REWRITES
     return READS if re.search(r"\bcheck \(|\bunique\b|\breferences\b", action) else ""

@@ -301,16 +301,17 @@ def add_revision(
     name: str = "0004_further",
     after: str = "0003_readers_see_no_tokens",
     undo: str = 'op.execute("DROP TABLE maps.half_done")',
+    app: str = "maps",
 ) -> Path:
-    """Write a revision of maps with `body` and `undo` as the statements of upgrade and downgrade."""
-    path = home / "alembic/versions/maps" / f"{name}.py"
+    """Write a revision of `app` with `body` and `undo` as the statements of upgrade and downgrade."""
+    path = home / "alembic/versions" / app / f"{name}.py"
     path.write_text(
         f'''"""A further change.
 
 Purpose: a test
 Ticket: N/A
 Reversible: Yes
-Rollback: alembic -n maps downgrade -1
+Rollback: alembic -n {app} downgrade -1
 """
 
 from alembic import op

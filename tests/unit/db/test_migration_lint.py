@@ -31,7 +31,13 @@ DANGEROUS = {
         "changing-column-type",
         "rename-a-column-or-change-its-type",
     ),
+    "CREATE DOMAIN maps.mail AS text CHECK (VALUE <> ''); ALTER TABLE maps.users ADD COLUMN a maps.mail": (
+        "table-rewrite",
+        "add-a-column",
+    ),
+    "ALTER TABLE maps.users ALTER COLUMN name SET EXPRESSION AS (upper(email))": ("table-rewrite", ""),
     # a constraint
+    "ALTER DOMAIN maps.mail SET NOT NULL": ("table-scan", "add-a-check"),
     "ALTER TABLE maps.users ALTER image SET NOT NULL": ("adding-not-nullable-field", "make-a-column-not-null"),
     "ALTER TABLE maps.users ADD CONSTRAINT c CHECK (email <> '')": ("constraint-missing-not-valid", "add-a-check"),
     "ALTER TABLE maps.users ADD CONSTRAINT c UNIQUE (name)": (
@@ -49,8 +55,21 @@ DANGEROUS = {
     "ALTER TABLE maps.users ADD CONSTRAINT c CHECK (email <> '') NOT VALID;"
     " ALTER TABLE maps.users VALIDATE CONSTRAINT c": ("constraint-missing-not-valid", "add-a-check"),
     "ALTER TABLE maps.users ADD COLUMN a text; ALTER TABLE maps.users VALIDATE CONSTRAINT c": (
-        "validate-alone",
+        "slow-after-lock",
         "add-a-check",
+    ),
+    # what takes long after a lock that others wait for
+    "ALTER TABLE maps.sessions ADD COLUMN a int; ALTER TABLE maps.users VALIDATE CONSTRAINT c": (
+        "slow-after-lock",
+        "add-a-check",
+    ),
+    "ALTER TABLE maps.users ADD COLUMN a int; CREATE TABLE maps.t AS SELECT * FROM maps.sessions": (
+        "slow-after-lock",
+        "split-a-table",
+    ),
+    "CREATE TABLE maps.t (id text REFERENCES maps.users (id)); INSERT INTO maps.t SELECT id FROM maps.users": (
+        "slow-after-lock",
+        "split-a-table",
     ),
     # an index
     "CREATE INDEX ix ON maps.users (name)": ("require-concurrent-index-creation", "add-an-index"),
@@ -64,12 +83,42 @@ DANGEROUS = {
     "DELETE FROM maps.sessions": ("delete-every-row", "drop-a-column-or-a-table"),
     "ALTER TABLE maps.users DROP CONSTRAINT uq_users_email": ("ban-drop-constraint", "drop-a-column-or-a-table"),
     "DROP TYPE maps.kind": ("ban-drop-type", "drop-a-column-or-a-table"),
+    "CREATE TABLE IF NOT EXISTS maps.t (id text); TRUNCATE maps.t": ("ban-truncate", "drop-a-column-or-a-table"),
+    "CREATE TABLE maps.t (id text); TRUNCATE maps.t, maps.users": ("ban-truncate", "drop-a-column-or-a-table"),
+    "ALTER TABLE maps.users DROP CONSTRAINT pk_users; ALTER TABLE maps.sessions ADD CONSTRAINT pk_users CHECK (true)"
+    " NOT VALID": ("ban-drop-constraint", "drop-a-column-or-a-table"),
+    "ALTER TABLE maps.users ADD COLUMN atomic boolean; DELETE FROM maps.users": (
+        "delete-every-row",
+        "drop-a-column-or-a-table",
+    ),
     "DROP POLICY tenant ON maps.users": ("drops-object", "drop-a-column-or-a-table"),
     "ALTER TABLE maps.users NO FORCE ROW LEVEL SECURITY": ("opens-rows", "drop-a-column-or-a-table"),
     "ALTER TABLE maps.users RENAME TO people": ("renaming-table", "rename-a-column-or-change-its-type"),
     "ALTER TABLE maps.users RENAME COLUMN name TO title": ("renaming-column", "rename-a-column-or-change-its-type"),
     "ALTER TYPE maps.kind RENAME VALUE 'a' TO 'b'": ("renaming-object", "rename-a-column-or-change-its-type"),
+    # who may do what
+    "REVOKE SELECT ON maps.users FROM maps_app": ("changes-rights", ""),
+    "REVOKE ALL ON ALL TABLES IN SCHEMA maps FROM maps_app": ("changes-rights", ""),
+    "ALTER TABLE maps.users OWNER TO postgres": ("changes-rights", ""),
+    "GRANT SELECT ON maps.users TO PUBLIC": ("opens-rows", "drop-a-column-or-a-table"),
+    "ALTER DEFAULT PRIVILEGES IN SCHEMA maps GRANT ALL ON TABLES TO PUBLIC": (
+        "opens-rows",
+        "drop-a-column-or-a-table",
+    ),
+    "ALTER TABLE maps.users ENABLE ROW LEVEL SECURITY": ("changes-policy", ""),
+    "CREATE POLICY p ON maps.users USING (true)": ("changes-policy", ""),
+    "ALTER POLICY p ON maps.users USING (true)": ("changes-policy", ""),
+    "CREATE RULE r AS ON DELETE TO maps.users DO INSTEAD NOTHING": ("changes-statements", ""),
+    "ALTER SEQUENCE maps.s RESTART WITH 1": ("restarts-sequence", ""),
     # what takes long in one transaction
+    "INSERT INTO maps.users SELECT * FROM maps.users ON CONFLICT (id) DO UPDATE SET name = ''": (
+        "unbatched-write",
+        "back-fill-rows",
+    ),
+    "/* in batches by id */ UPDATE maps.users SET name = '' WHERE true AND name IS NULL": (
+        "unbatched-write",
+        "back-fill-rows",
+    ),
     "UPDATE maps.users SET name = '' WHERE name IS NULL": ("unbatched-write", "back-fill-rows"),
     "DELETE FROM maps.sessions WHERE expires_at < now()": ("unbatched-write", "back-fill-rows"),
     "MERGE INTO maps.users u USING maps.sessions s ON s.user_id = u.id WHEN MATCHED THEN DELETE": (
@@ -79,9 +128,22 @@ DANGEROUS = {
     "VACUUM FULL maps.users": ("table-rewrite", ""),
     "CLUSTER maps.users USING pk_users": ("table-rewrite", ""),
     "ALTER TABLE maps.users SET UNLOGGED": ("table-rewrite", ""),
+    "CREATE TABLE maps.t (id text) PARTITION BY LIST (id); ALTER TABLE maps.t ATTACH PARTITION maps.users DEFAULT": (
+        "table-scan",
+        "add-a-check",
+    ),
     "ALTER TABLE maps.sessions ATTACH PARTITION maps.users FOR VALUES IN (1)": ("table-scan", "add-a-check"),
     # what reaches beyond the revision, or can't be seen
     "SET LOCAL lock_timeout = 0": ("lock-timeout", ""),
+    "SET LOCAL lock_timeout TO '2min'": ("lock-timeout", ""),
+    "SELECT set_config('lock_timeout', '0', true)": ("session-setting", ""),
+    "SET LOCAL session_replication_role = replica": ("session-setting", ""),
+    "SET LOCAL ROLE postgres": ("session-setting", ""),
+    "COPY maps.users FROM '/tmp/users'": ("unseen-statements", ""),
+    "CREATE FUNCTION maps.f() RETURNS int LANGUAGE sql AS $$ DELETE FROM maps.users; SELECT 1 $$;"
+    " INSERT INTO maps.t SELECT f()": ("unseen-statements", ""),
+    "CREATE TABLE maps.t AS SELECT maps.anything()": ("unseen-statements", ""),
+    "ALTER TYPE maps.kind ADD VALUE 'pub'; INSERT INTO maps.t VALUES ('pub')": ("enum-value-used", "add-an-enum-value"),
     "COMMIT": ("transaction-control", ""),
     "START TRANSACTION": ("transaction-control", ""),
     "SET statement_timeout = 0": ("session-setting", ""),
@@ -110,6 +172,16 @@ SAFE = [
     " BEGIN ATOMIC UPDATE maps.users SET name = CASE WHEN true THEN 'x' END; SELECT 1; END",
     "COMMENT ON TABLE maps.users IS 'DROP TABLE users; -- TRUNCATE users'",
     "SET LOCAL lock_timeout = '1s'",
+    "SET LOCAL work_mem = '1GB'",
+    "SELECT 1",
+    "ALTER TABLE maps.users ADD COLUMN a text -- no default",
+    "ALTER TABLE maps.users VALIDATE CONSTRAINT c; ALTER TABLE maps.sessions ADD COLUMN a int",
+    "CREATE TABLE maps.t (id text); CREATE POLICY p ON maps.t USING (true);"
+    " ALTER TABLE maps.t ENABLE ROW LEVEL SECURITY;"
+    " CREATE TRIGGER c BEFORE INSERT ON maps.t FOR EACH ROW EXECUTE FUNCTION maps.f(); DROP TRIGGER c ON maps.t;"
+    " REVOKE SELECT ON maps.t FROM maps_readonly",
+    "CREATE TABLE maps.t AS SELECT * FROM maps.users",
+    "CREATE TABLE maps.t (id text) PARTITION BY LIST (id); CREATE INDEX ix_t ON ONLY maps.t (id)",
     "GRANT SELECT ON maps.users TO maps_readonly",
     "INSERT INTO maps.users (id, email, name) VALUES ('a', 'b', 'it''s; DELETE FROM maps.users')",
 ]
@@ -166,6 +238,24 @@ def test_a_reason_in_the_file_lets_one_rule_pass_and_no_other(home: Path) -> Non
     assert [it.rule for it in found(home, dropped, "TRUNCATE maps.users", comment=reason)] == ["ban-truncate"]
 
 
+def test_each_statement_that_loses_rows_needs_its_own_reason(home: Path) -> None:
+    dropped = [f"ALTER TABLE maps.users DROP COLUMN {it}" for it in ("image", "email")]
+    reason = "# pgstack: allow ban-drop-column: no release has read it since 1.4"
+
+    assert [it.statement for it in found(home, *dropped, comment=reason)] == [dropped[1]]
+    assert found(home, *dropped, comment=f"{reason}\n    {reason}") == []
+    assert [it.rule for it in found(home, dropped[0], comment=f"{reason}\n    {reason}")] == ["unused-allow"]
+    assert [it.rule for it in found(home, *dropped[:1], comment=f'"""{reason}"""')] == ["ban-drop-column"]
+
+
+def test_a_reason_for_a_drop_excuses_nothing_else_of_its_statement(home: Path) -> None:
+    reason = "# pgstack: allow ban-drop-column: no release has read it since 1.4"
+
+    refused = found(home, "ALTER TABLE maps.users DROP COLUMN image, SET UNLOGGED", comment=reason)
+
+    assert [it.rule for it in refused] == ["table-rewrite"]
+
+
 @pytest.mark.parametrize(
     "comment", ["# pgstack: allow", "# pgstack: allow ban-truncate", "# pgstack: allow ban-truncate:"]
 )
@@ -176,7 +266,7 @@ def test_a_reason_that_gives_none_is_refused_and_excuses_nothing(home: Path, com
 def test_a_reason_that_nothing_needs_is_refused(home: Path) -> None:
     comment = "# pgstack: allow ban-truncate: the table is small"
 
-    assert [it.rule for it in found(home, "SELECT 1", comment=comment)] == ["unseen-statements", "unused-allow"]
+    assert [it.rule for it in found(home, "SELECT 1", comment=comment)] == ["unused-allow"]
     (home / "alembic/versions/maps/0004_further.py").unlink()
     with (home / "alembic/versions/maps/verdicts.toml").open("a") as verdicts:
         verdicts.write('[0009_gone]\nban-truncate = "the table is small"\n')
@@ -203,6 +293,11 @@ def test_many_rows_are_changed_in_batches_alone_in_their_file(home: Path) -> Non
 
     add_revision(home, f"{import_it}in_batches('maps.users', \"UPDATE maps.users SET name = '' WHERE {{batch}}\")")
     assert [(it.rule, it.recipe) for it in lint("maps", home=home)] == [("endless-batches", "back-fill-rows")]
+    lost = "in_batches('maps.users', \"DELETE FROM maps.users WHERE {batch} AND name IS NULL\")"
+    add_revision(home, import_it + lost)
+    assert [(it.rule, it.recipe) for it in lint("maps", home=home)] == [("deletes-rows", "drop-a-column-or-a-table")]
+    add_revision(home, f"{import_it}in_batches('maps.users', 'TRUNCATE maps.users /* {{batch}} */')")
+    assert [it.rule for it in lint("maps", home=home)] == ["endless-batches"]
     add_revision(home, f'{import_it}{batches}\n    op.execute("ALTER TABLE maps.users ADD COLUMN a text")')
     assert [it.rule for it in lint("maps", home=home)] == ["not-alone"]
     add_revision(home, concurrently("UPDATE maps.users SET name = '' WHERE name IS NULL"))
@@ -221,6 +316,73 @@ def test_not_null_is_free_once_an_earlier_revision_proved_it(home: Path) -> None
     add(5, "ALTER TABLE maps.users VALIDATE CONSTRAINT c")
     add(6, "ALTER TABLE maps.users ALTER COLUMN image SET NOT NULL")
     assert lint("maps", home=home) == []
+
+
+def test_a_proof_is_gone_with_its_check(home: Path) -> None:
+    add_revision(
+        home,
+        'op.execute("ALTER TABLE maps.users ADD CONSTRAINT c CHECK (image IS NOT NULL) NOT VALID")',
+        name="0004_step",
+    )
+    for number, action in enumerate(("VALIDATE CONSTRAINT c", "DROP CONSTRAINT c", "ALTER image SET NOT NULL"), 5):
+        add_revision(
+            home,
+            f'op.execute("ALTER TABLE maps.users {action}")',
+            name=f"{number:04d}_step",
+            after=f"{number - 1:04d}_step",
+        )
+
+    assert [(it.file, it.rule) for it in lint("maps", home=home)] == [
+        ("0006_step.py", "ban-drop-constraint"),
+        ("0007_step.py", "adding-not-nullable-field"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("statement", "rules"),
+    [
+        ("UPDATE maps.users SET name = upper(name)", ["unbatched-write"]),
+        ("ALTER TABLE maps.users ALTER COLUMN name SET NOT NULL", ["adding-not-nullable-field"]),
+        ("CREATE INDEX ix ON maps.users (name)", ["require-concurrent-index-creation"]),
+        ("ALTER TABLE maps.users DROP COLUMN a; DROP INDEX maps.ix_sessions_user_id; DROP TABLE maps.sessions", []),
+    ],
+)
+def test_a_downgrade_holds_nobody_up_either(home: Path, statement: str, rules: list[str]) -> None:
+    add_revision(home, 'op.execute("ALTER TABLE maps.users ADD COLUMN a text")', undo=f'op.execute("{statement}")')
+
+    refused = lint("maps", home=home)
+
+    assert [it.rule for it in refused] == rules
+    assert all(it.says.startswith("in downgrade, ") for it in refused)
+
+
+def test_a_partitioned_table_gets_its_index_part_by_part(home: Path) -> None:
+    add_revision(
+        home,
+        'op.execute("CREATE INDEX ix_logs_level ON ONLY bots.bot_logs (level)")',
+        app="bots",
+        name="0012_ix",
+        after="0011_consent",
+    )
+    part = concurrently("CREATE INDEX CONCURRENTLY IF NOT EXISTS ix_logs_1 ON bots.bot_logs_2026_11 (level)")
+    add_revision(home, part, app="bots", name="0013_part", after="0012_ix")
+    attached = 'op.execute("ALTER INDEX bots.ix_logs_level ATTACH PARTITION bots.ix_logs_1")'
+    add_revision(home, attached, app="bots", name="0014_attached", after="0013_part")
+
+    assert lint("bots", home=home) == []
+
+
+@pytest.mark.parametrize("statement", ["REINDEX INDEX CONCURRENTLY maps.pk_users", "VACUUM (ANALYZE) maps.users"])
+def test_upkeep_that_lets_others_work_is_let_through(home: Path, statement: str) -> None:
+    add_revision(home, concurrently(statement))
+
+    assert lint("maps", home=home) == []
+
+
+def test_what_a_comment_says_of_transactions_does_not_count(home: Path) -> None:
+    comments = [f"COMMENT ON TABLE maps.{it} IS 'x'" for it in ("users", "sessions")]
+
+    assert found(home, *comments, comment="# unlike autocommit_block(), in_batches()") == []
 
 
 @pytest.mark.parametrize("table", ["maps.users_2026_01", "maps.people", "panamia.users"])

@@ -7,6 +7,7 @@ import pytest
 
 from db import migrations
 from db.migrations import lint
+from db.migrations.lint import rules
 from tests.db.conftest import home as home  # noqa: PLC0414  # a fixture, used by its name
 from tests.recipes import PAGE, recipes, write
 
@@ -34,7 +35,7 @@ def test_the_form_it_replaces_is_refused_and_the_recipe_named(title: str, home: 
 
 
 def test_every_recipe_that_the_lint_names_is_on_the_page() -> None:
-    named = set(re.findall(r'"((?:add|back|drop|make|rename|split)-[a-z-]+)"', Path(lint.__file__).read_text()))
+    named = set(re.findall(r'"((?:add|back|drop|make|rename|split)-[a-z-]+)"', Path(rules.__file__).read_text()))
 
     assert len(named) > 5
     assert named <= {it.anchor for it in RECIPES.values()}, PAGE.name
