@@ -27,7 +27,7 @@ check: python ## formatting, lint (of migrations too), types and the tests that 
 
 test: tools ## everything: check, then a real Postgres and real deployments; brings what it needs
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/pgstack migrate lint
-	@.venv/bin/pytest -n 2 --dist loadfile tests
+	@.venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder tests/stack tests/db tests/infra tests/unit
 
 environments: tools ## the data layer's tests in each environment of docs/environments.md; `make test` runs the rest there
 	@.venv/bin/pytest -n 2 --dist loadfile tests/db --environment all
