@@ -72,6 +72,10 @@ class MigrationError(DbError):
         self.sqlstate = sqlstate
 
 
+class RestorePointError(DbError):
+    """A restore point that can't be named so, or that the archive did not get in time."""
+
+
 class SeedError(DbError):
     """Seeds that cannot be written: unknown set, refused environment, or a schema that is not there yet."""
 

@@ -1,4 +1,4 @@
-"""`pgstack backup`: take one now, list those there are."""
+"""`pgstack backup`: take one now, name a moment to come back to, list those there are."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ import typer
 from ops.errors import EngineError, OpsError
 from ops.stack import Stack, StackOption
 
-backup = typer.Typer(name="backup", help="Take a backup now, list those there are.", no_args_is_help=True)
+backup = typer.Typer(
+    name="backup", help="Take a backup or name a moment to come back to; list those there are.", no_args_is_help=True
+)
 Type = Literal["full", "diff", "incr"]
 _PERCENT = re.compile(r"DETAIL: backup file .*?([\d.]+)%\)")
 _LEVELS = re.compile(r"P\d+ +(WARN|ERROR|INFO): (.*)")
+PSQL = ("psql", "-XqAt", "-h", "/run/postgresql", "-U", "postgres", "-d", "postgres", "-c")
 _LOCKED = "[050]"  # pgBackRest's code for a lock that somebody else holds
 
 
@@ -104,3 +107,49 @@ def list_(
     tables.show(Console(highlight=False), ("label", "type", "taken", "took", "database", "stored"), rows)
     if not there.sound:
         raise OpsError(f"pgBackRest says of the repository: {there.message}")
+
+
+@backup.command()
+def point(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call this moment: letters, digits, . _ -")],
+    stack: StackOption = None,
+) -> None:
+    """Name this moment, so that `pgstack restore` can come back to it; wait until its WAL is archived.
+
+    Example: pgstack backup point before-import
+    """
+    from db import restore_points  # noqa: PLC0415 - slow imports come after what fails fast
+
+    found = Stack.read(stack)
+    from ops.engine import Engine  # noqa: PLC0415
+
+    engine, container = Engine.connect(found.pulumi.environ), found.container("postgres")
+    lsn = restore_points.create(name, lambda sql: engine.run(container, [*PSQL, sql]).strip())
+    print(f"restore point {name} is archived, at {lsn}: pgstack restore plan --to {name}")
+
+
+@backup.command()
+def points(
+    stack: StackOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same for scripts, as one JSON array.")] = False,
+) -> None:
+    """List the restore points that the archive holds, oldest first; each migration made one.
+
+    Example: pgstack backup points
+    """
+    found = Stack.read(stack)
+    from rich.console import Console  # noqa: PLC0415 - slow imports come after what fails fast
+
+    from ops import tables  # noqa: PLC0415
+    from ops.engine import Engine  # noqa: PLC0415
+    from ops.restoring import wal  # noqa: PLC0415
+    from ops.words import in_json  # noqa: PLC0415
+
+    engine, container = Engine.connect(found.pulumi.environ), found.container("backup")
+    with Console(stderr=True).status("reading the archive"):
+        there = wal.points(engine, container, wal.listed(engine, container))
+    if as_json:
+        print(json.dumps([asdict(it) for it in there], indent=2, default=in_json))
+        return
+    rows = [(it.name, wal.lsn_text(it.lsn), f"{it.archived:%Y-%m-%d %H:%M:%S} UTC") for it in there]
+    tables.show(Console(highlight=False), ("name", "LSN", "archived"), rows)

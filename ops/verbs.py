@@ -19,6 +19,7 @@ from ops.recover import recover
 from ops.rehearse import rehearse
 from ops.repair import repair
 from ops.reset import reset
+from ops.restore import restore
 from ops.seed import seed
 from ops.status import status
 
@@ -56,4 +57,5 @@ migrate.command()(repair)
 migrate.command("sum")(write_sums)
 app.add_typer(migrate)
 app.add_typer(backup)
+app.add_typer(restore)
 app.add_typer(keys)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pulumi
-import tenacity
 
-from db import apps
+from db import apps, restore_points
+from db.errors import RestorePointError
 from infra.errors import EngineError
 from infra.hooks import resolved
 from infra.selfhosted.backups import ensure_recent_backup
@@ -19,8 +19,6 @@ from infra.selfhosted.engine import Engine
 from infra.selfhosted.postgres import ADMIN, POOLER_LOOKUP
 from infra.selfhosted.stack import Names
 from infra.threads import in_thread
-
-_ARCHIVED_WITHIN = 60  # seconds
 
 
 @dataclass(frozen=True)
@@ -77,28 +75,16 @@ class Administration:
     async def restore_point(self, label: str) -> None:
         """Name a point whose WAL is proven archived, and take an incremental backup if the last is over a day old."""
         await ensure_recent_backup(self.engine, self.names("backup"))
-        segment = await self._query(f"SELECT pg_walfile_name(pg_create_restore_point('{label}'))")
-        await self._query("SELECT pg_switch_wal()")
-        async for attempt in tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception_type(EngineError),
-            stop=tenacity.stop_after_delay(_ARCHIVED_WITHIN),
-            wait=tenacity.wait_fixed(0.2),
-            reraise=True,
-        ):
-            with attempt:
-                archived = await self._query("SELECT coalesce(last_archived_wal, '') FROM pg_stat_archiver")
-                if archived < segment:  # names of one timeline sort by position
-                    raise EngineError(
-                        f"WAL segment {segment} of restore point {label} was not archived within {_ARCHIVED_WITHIN} s "
-                        f"(last: {archived or 'none'}): `docker logs {self.names('postgres')}` says why; "
-                        "nothing was migrated"
-                    )
+        try:
+            await in_thread(restore_points.create, label, self._query)
+        except RestorePointError as error:
+            raise EngineError(
+                f"{error}: `docker logs {self.names('postgres')}` says why; nothing was migrated"
+            ) from error
 
-    async def _query(self, sql: str) -> str:
-        answer = await self.engine.run(
-            self.names("postgres"), ["psql", "-X", "-qAt", "-U", "postgres", "-d", "postgres", "-c", sql]
-        )
-        return answer.strip()
+    def _query(self, sql: str) -> str:
+        command = ["psql", "-X", "-qAt", "-U", "postgres", "-d", "postgres", "-c", sql]
+        return self.engine.run_now(self.names("postgres"), command).strip()
 
 
 @contextmanager

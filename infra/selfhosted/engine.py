@@ -87,9 +87,10 @@ class Engine:
 
     async def run(self, name: str, command: Sequence[str]) -> str:
         """The standard output of `command` in the running container. Raises EngineError with its last lines."""
-        return await in_thread(self._run, name, command)
+        return await in_thread(self.run_now, name, command)
 
-    def _run(self, name: str, command: Sequence[str]) -> str:
+    def run_now(self, name: str, command: Sequence[str]) -> str:
+        """The same for a caller that has a thread of its own."""
         container = self.container(name)
         if container is None or container.status != "running":
             raise EngineError(f"container {name} is not running: `docker logs {name}` says why")

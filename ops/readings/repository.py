@@ -40,6 +40,7 @@ class Backup:
     stored: int
     wal_start: str
     wal_stop: str
+    end: int  # the LSN from which on it is consistent, in bytes
     failed: bool  # page checksums were wrong in it
 
 
@@ -152,8 +153,15 @@ def _backup(given: dict[str, Any]) -> Backup:
         stored=int(given["info"]["repository"]["delta"]),
         wal_start=given["archive"]["start"],
         wal_stop=given["archive"]["stop"],
+        end=lsn_of(given["lsn"]["stop"]),
         failed=bool(given.get("error")),
     )
+
+
+def lsn_of(text: str) -> int:
+    """`16/B374D848` as bytes from 0/0 (PostgreSQL manual, 8.20)."""
+    high, low = text.split("/")
+    return (int(high, 16) << 32) + int(low, 16)
 
 
 def _moment(seconds: int) -> datetime.datetime:

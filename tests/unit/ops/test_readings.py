@@ -39,6 +39,7 @@ BACKUP = {
     "error": False,
     "info": {"delta": 23059956, "repository": {"delta": 2856240}, "size": 23059956},
     "label": "20261121-094928F",
+    "lsn": {"start": "0/2000028", "stop": "0/3000050"},
     "timestamp": {"start": 1795254568, "stop": 1795254569},
     "type": "full",
 }

@@ -35,7 +35,7 @@ def at(name: str | None, *applied: str) -> Database:
 def backup(kind: str = "full", age: float = 3600) -> Backup:
     stop = datetime.datetime.fromtimestamp(NOW - age, datetime.UTC)
     return Backup(
-        "20261121-094928F", kind, stop - datetime.timedelta(seconds=2), stop, GIB, GIB, "02", "03", failed=False
+        "20261121-094928F", kind, stop - datetime.timedelta(seconds=2), stop, GIB, GIB, "02", "03", 0, failed=False
     )
 
 

@@ -1,0 +1,188 @@
+"""Where a restore would end and what it would take: worked out from the repository alone, whatever the server does.
+
+PostgreSQL replays WAL from a backup on and stops at the target. A time keeps every transaction that committed before or
+at it; a transaction, position or restore point keeps itself and all before it
+(https://www.postgresql.org/docs/16/runtime-config-wal.html#RUNTIME-CONFIG-WAL-RECOVERY-TARGET).
+"""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ops.errors import OpsError
+from ops.readings.repository import Backup
+from ops.restoring.targets import Target
+from ops.restoring.wal import SEGMENT, Commit, Records, Segment, lsn_text, named, position
+
+Read = Callable[[Sequence[Segment], Segment | None], Records]
+"""What `wal.read` does: the records that begin in segments, given the segment after them."""
+_STEP = 8  # segments looked through at once, from the newest backwards
+_XIDS = 2**32
+_SECOND = datetime.timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`kept` is the last transaction that stays, None where none committed since the backup.
+
+    `stop` is the LSN of the last WAL record to replay, in bytes (None: the end of the backup); `wal` is in bytes too.
+    `missing` are segments between the backup and there; `discarded` counts the transactions after `kept`, as far as
+    they are archived.
+    """
+
+    target: Target
+    window: tuple[datetime.datetime, datetime.datetime]
+    backup: Backup
+    first: str
+    last: str
+    wal: int
+    missing: tuple[str, ...]
+    stop: int | None
+    kept: Commit | None
+    newest: Commit | None
+    discarded: int
+
+    @property
+    def possible(self) -> bool:
+        """Whether all WAL on the way is there, and the backup was sound."""
+        return not self.missing and not self.backup.failed
+
+    @property
+    def seconds(self) -> float:
+        """A guess at how long it takes: the backup at the speed at which it was taken, a segment in 0.15 s."""
+        taken = max(1.0, (self.backup.stop - self.backup.start).total_seconds())
+        return 2 + self.backup.size * taken / max(self.backup.size, 100 * 1024**2) + 0.15 * self.wal / SEGMENT
+
+
+def plan(target: Target, backups: Sequence[Backup], segments: Sequence[Segment], read: Read) -> Plan:
+    """Raises OpsError for a target that nothing in the repository leads to."""
+    backups = [it for it in backups if not it.failed] or list(backups)
+    if not backups or not segments:
+        raise OpsError("the repository has no backup to restore from: `pgstack backup now --type full` takes one")
+    line = _newest_timeline(segments)
+    newest = _last_commit(line, read)
+    window = (backups[0].stop + _SECOND, newest.at if newest else backups[-1].stop)
+    kept, last, stop = _end(target, line, read, window)
+    backup = _backup(target, backups, stop, window)
+    first = backup.wal_start
+    there = {it.name for it in segments}
+    timeline = int(last.name[:8], 16)
+    way = [named(lsn, timeline) for lsn in range(position(first), last.end, SEGMENT)]
+    after = (newest.xid - kept.xid) % _XIDS if newest and kept else 0
+    return Plan(
+        target=target,
+        window=window,
+        backup=backup,
+        first=first,
+        last=last.name,
+        wal=len(way) * SEGMENT,
+        missing=tuple(it for it in way if it not in there),
+        stop=stop if stop is not None and stop >= backup.end else None,
+        kept=kept,
+        newest=newest,
+        discarded=after if target.kind != "latest" else 0,
+    )
+
+
+def _end(
+    target: Target, line: Sequence[Segment], read: Read, window: tuple[datetime.datetime, datetime.datetime]
+) -> tuple[Commit | None, Segment, int | None]:
+    """The last transaction that is kept, the last segment that is needed, and the LSN to stop at."""
+    if target.at is not None and target.at < window[0]:
+        raise _too_early(target, window)
+    if target.kind in {"time", "latest"}:
+        kept, last = _at(target.at, line, read)
+        return kept, last, kept.lsn if kept else None
+    lsn = target.number if target.kind == "lsn" else _found(target, line, read)
+    if lsn >= line[-1].end:
+        raise OpsError(f"{target} is not archived yet: the archive ends before {lsn_text(line[-1].end)}")
+    return *_upto(lsn, line, read), lsn
+
+
+def _at(moment: datetime.datetime | None, line: Sequence[Segment], read: Read) -> tuple[Commit | None, Segment]:
+    """Replay stops at the first commit after `moment`."""
+    at = len(line) - 1
+    if moment is not None:
+        # a segment is archived after the last commit in it; in files' times there are only seconds
+        at = next((n for n, it in enumerate(line) if it.archived >= moment.replace(microsecond=0)), at)
+    while True:
+        commits = read([line[at]], _following(line, at)).commits
+        kept = list(itertools.takewhile(lambda it: moment is None or it.at <= moment, commits))
+        if len(kept) < len(commits) or at == len(line) - 1:
+            return kept[-1] if kept else _last_commit(line[:at], read, line[at]), line[at]
+        at += 1
+
+
+def _upto(lsn: int, line: Sequence[Segment], read: Read) -> tuple[Commit | None, Segment]:
+    number = next((n for n, it in enumerate(line) if it.begin <= lsn < it.end), None)
+    if number is None:
+        raise OpsError(
+            f"the segment that {lsn_text(lsn)} is in is not in the archive, which begins at {lsn_text(line[0].begin)}"
+        )
+    commits = [it for it in read([line[number]], _following(line, number)).commits if it.lsn <= lsn]
+    return commits[-1] if commits else _last_commit(line[:number], read, line[number]), line[number]
+
+
+def _found(target: Target, line: Sequence[Segment], read: Read) -> int:
+    """Where the transaction's commit or the restore point is, in bytes."""
+    for records in _backwards(line, read):
+        for point in reversed(records.points):
+            if target.kind == "name" and point.name == target.text:
+                return point.lsn
+        for commit in records.commits:
+            if target.kind == "xid" and commit.xid == target.number:
+                return commit.lsn
+    if target.kind == "name":
+        raise OpsError(
+            f'the archive holds no restore point "{target.text}": `pgstack backup points` lists those there are'
+        )
+    raise OpsError(f"the archive holds no commit of transaction {target.text}: it was rolled back, or is not archived")
+
+
+def _backup(
+    target: Target, backups: Sequence[Backup], stop: int | None, window: tuple[datetime.datetime, datetime.datetime]
+) -> Backup:
+    """The newest that was complete before the target."""
+    for it in reversed(backups):
+        # a backup's times are whole seconds, rounded down: it may hold what was committed within the last
+        before = it.stop + _SECOND <= target.at if target.at else stop is not None and it.end <= stop
+        if before or target.kind == "latest":
+            return it
+    raise _too_early(target, window)
+
+
+def _too_early(target: Target, window: tuple[datetime.datetime, datetime.datetime]) -> OpsError:
+    return OpsError(
+        f"{target} is before the first backup was complete: {window[0]:%Y-%m-%d %H:%M:%S} UTC is the earliest moment"
+        " that this repository leads back to"
+    )
+
+
+def _newest_timeline(segments: Sequence[Segment]) -> list[Segment]:
+    newest = max(it.name[:8] for it in segments)
+    return [it for it in segments if it.name.startswith(newest)]
+
+
+def _following(line: Sequence[Segment], number: int) -> Segment | None:
+    return line[number + 1] if number + 1 < len(line) and line[number + 1].begin == line[number].end else None
+
+
+def _backwards(line: Sequence[Segment], read: Read, following: Segment | None = None) -> Iterator[Records]:
+    """The records of a few segments at a time that follow each other, the newest first."""
+    end = len(line)
+    while end:
+        start = end - 1
+        while start and end - start < _STEP and line[start - 1].end == line[start].begin:
+            start -= 1
+        yield read(line[start:end], _following(line, end - 1) if end < len(line) else following)
+        end = start
+
+
+def _last_commit(line: Sequence[Segment], read: Read, following: Segment | None = None) -> Commit | None:
+    for records in _backwards(line, read, following):
+        if records.commits:
+            return records.commits[-1]
+    return None

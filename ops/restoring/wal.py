@@ -1,0 +1,164 @@
+"""The WAL in the repository: its segments, and what pg_waldump reads in them."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from db import restore_points
+from ops.engine import Engine
+from ops.readings.repository import PGBACKREST, lsn_of
+
+SEGMENT = 16 * 1024**2  # bytes
+_FILE = re.compile(r"(?:.*/)?(?P<name>[0-9A-F]{24})-[0-9a-f]{40}(?:\.\w+)?")
+_COMMIT = re.compile(
+    r"tx: +(?P<xid>\d+), lsn: (?P<lsn>\w+/\w+), .*desc: COMMIT(?:_PREPARED)? (?P<at>[-\d]+ [:.\d]+ \w+)"
+)
+_POINT = re.compile(r"lsn: (?P<lsn>\w+/\w+), .*desc: RESTORE_POINT (?P<name>.*)")
+_BATCH = 8  # segments at once: 128 MB of the container's memory
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One of 16 MB. `archived` is when the repository got it."""
+
+    name: str
+    archived: datetime.datetime
+
+    @property
+    def begin(self) -> int:
+        """Its first LSN, as bytes from 0/0 (PostgreSQL manual, 30.6)."""
+        return position(self.name)
+
+    @property
+    def end(self) -> int:
+        """The LSN after its last."""
+        return self.begin + SEGMENT
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A transaction's end in the WAL; `lsn` in bytes."""
+
+    xid: int
+    at: datetime.datetime
+    lsn: int
+
+
+@dataclass(frozen=True)
+class Point:
+    """A named restore point; `lsn` in bytes."""
+
+    name: str
+    lsn: int
+
+
+@dataclass(frozen=True)
+class ArchivedPoint(Point):
+    """One with the moment at which its segment came to the repository."""
+
+    archived: datetime.datetime
+
+
+@dataclass(frozen=True)
+class Records:
+    """What some segments hold, in the order of the WAL."""
+
+    commits: tuple[Commit, ...]
+    points: tuple[Point, ...]
+
+
+def position(segment: str) -> int:
+    """Where a segment begins, in bytes from 0/0, by its name."""
+    return (int(segment[8:16], 16) * 256 + int(segment[16:24], 16)) * SEGMENT
+
+
+def named(lsn: int, timeline: int) -> str:
+    """The name of the segment that `lsn` is in."""
+    number = lsn // SEGMENT
+    return f"{timeline:08X}{number // 256:08X}{number % 256:08X}"
+
+
+def listed(engine: Engine, container: str) -> tuple[Segment, ...]:
+    """The segments of the newest cluster in the repository, in order. Raises EngineError."""
+    said = engine.run(container, [*PGBACKREST, "--recurse", "--output=json", "repo-ls", "archive/main"])
+    return segments(said)
+
+
+def segments(text: str) -> tuple[Segment, ...]:
+    """`pgbackrest repo-ls --recurse --output=json archive/main` (https://pgbackrest.org/command.html#command-repo-ls)."""
+    found = {}
+    for path, file in json.loads(text).items():
+        if match := _FILE.fullmatch(path):
+            found[match["name"]] = Segment(match["name"], datetime.datetime.fromtimestamp(file["time"], datetime.UTC))
+    return tuple(found[name] for name in sorted(found))
+
+
+def read(engine: Engine, container: str, wanted: Sequence[Segment], following: Segment | None) -> Records:
+    """The commits and restore points that begin in `wanted`, which follow each other; `following` comes after them.
+
+    Raises EngineError for a segment that can't be read.
+    """
+    commits: list[Commit] = []
+    points: list[Point] = []
+    for part, after in _batches(wanted, following):
+        names = [it.name for it in (*part, *([after] if after else []))]
+        said = engine.run(container, ["bash", "-c", _WALDUMP, "bash", *names])
+        whole = records(said)
+        commits += [it for it in whole.commits if it.lsn < part[-1].end]
+        points += [it for it in whole.points if it.lsn < part[-1].end]
+    return Records(tuple(commits), tuple(points))
+
+
+def points(engine: Engine, container: str, there: Sequence[Segment]) -> list[ArchivedPoint]:
+    """The restore points in `there`, oldest first. Raises EngineError for a segment that can't be read."""
+    found = []
+    for number, segment in enumerate(there):
+        after = there[number + 1] if number + 1 < len(there) and there[number + 1].begin == segment.end else None
+        found += [
+            ArchivedPoint(it.name, it.lsn, segment.archived)
+            for it in read(engine, container, [segment], after).points
+            if restore_points.NAME.fullmatch(it.name)  # pgBackRest makes some of its own
+        ]
+    return found
+
+
+def lsn_text(lsn: int) -> str:
+    """`0/48B8890` of a position in bytes."""
+    return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}"
+
+
+def records(text: str) -> Records:
+    """What pg_waldump prints (https://www.postgresql.org/docs/16/pgwaldump.html)."""
+    commits, points = [], []
+    for line in text.splitlines():
+        if commit := _COMMIT.search(line):
+            at = datetime.datetime.fromisoformat(commit["at"].replace(" UTC", "+00:00"))
+            commits.append(Commit(int(commit["xid"]), at, lsn_of(commit["lsn"])))
+        elif point := _POINT.search(line):
+            points.append(Point(point["name"], lsn_of(point["lsn"])))
+    return Records(tuple(commits), tuple(points))
+
+
+def _batches(
+    wanted: Sequence[Segment], following: Segment | None
+) -> Iterator[tuple[Sequence[Segment], Segment | None]]:
+    for start in range(0, len(wanted), _BATCH):
+        part = wanted[start : start + _BATCH]
+        yield part, wanted[start + _BATCH] if start + _BATCH < len(wanted) else following
+
+
+# A record may begin in one segment and end in the next; where the archive ends there is none, which pg_waldump calls an
+# error and which is none here. Cut to what is asked for: a busy segment holds 100,000 records.
+_WALDUMP = f"""\
+folder=$(mktemp -d) && trap 'rm -rf "$folder"' EXIT
+for segment; do
+  {" ".join(PGBACKREST)} --log-level-console=error archive-get "$segment" "$folder/$segment" || exit
+done
+TZ=UTC pg_waldump --path="$folder" --rmgr=Transaction --rmgr=XLOG "$1" "${{!#}}" 2>/dev/null |
+  grep -E 'desc: (COMMIT|RESTORE_POINT)' | cut -c1-300
+true
+"""
