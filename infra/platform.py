@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pulumi
 
@@ -29,4 +30,4 @@ class Platform:
     ready: Sequence[pulumi.Resource]
     bootstrap: Callable[[], Awaitable[None]]  # databases, groups, logins, schemas, extensions, grants; idempotent
     restore_point: Callable[[str], Awaitable[None]]  # returns once one can come back to here
-    outputs: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)  # the target's own stack outputs
+    outputs: Mapping[str, pulumi.Input[Any]] = field(default_factory=dict)  # the target's own stack outputs

@@ -90,6 +90,15 @@ Cron = Annotated[str, AfterValidator(cron)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
+class Origin(BaseModel):
+    """Where a restored cluster came from: a backup's label, and the LSN of the last record replayed ("": its end)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backup: Annotated[str, Field(pattern=r"^\d{8}-\d{6}F(_\d{8}-\d{6}[DI])?$")]
+    lsn: Annotated[str, Field(pattern=r"^([0-9A-F]{1,8}/[0-9A-F]{1,8})?$")] = ""
+
+
 class Settings(BaseModel):
     """The frozen settings of one stack; `memory` in bytes, `slow_query` in milliseconds, ports 0 for "choose"."""
 
@@ -107,6 +116,9 @@ class Settings(BaseModel):
     )
     seeds: Annotated[tuple[str, ...], BeforeValidator(_decoded)] = ("base",)
     revisions: Annotated[Mapping[str, str], BeforeValidator(_decoded)] = Field(default_factory=dict)
+    generations: Annotated[Mapping[Annotated[int, Field(ge=2)], Origin], BeforeValidator(_decoded)] = Field(
+        default_factory=dict
+    )
     memory: Annotated[int, BeforeValidator(size), Field(ge=_SMALLEST_MEMORY)] = GIB
     address: Annotated[str, AfterValidator(_ipv4)] = "127.0.0.1"
     pooled_port: Port = 0
@@ -190,6 +202,7 @@ _ALLOWED: Mapping[str, Callable[[], str]] = {
     "apps": lambda: f"give a list, each once, of {', '.join(known_apps.names())}",
     "seeds": lambda: f"give a list, each once, of {', '.join(known_seeds.SETS)}",
     "revisions": lambda: "give a map of application to revision",
+    "generations": lambda: "leave it to `pgstack restore run` and `drop`: a map of number to backup and lsn",
     "memory": lambda: "give a size such as 512MB or 4GB, at least 256MB",
     "address": lambda: "give an IPv4 address of the host, such as 127.0.0.1",
     "pooledPort": lambda: "give a port from 1 to 65535, or 0 to have one chosen",

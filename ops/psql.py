@@ -35,6 +35,10 @@ def psql(
     readonly: Annotated[bool, typer.Option("--readonly", help="As the login that can't write.")] = False,
     direct: Annotated[bool, typer.Option("--direct", help="As the schema's owner, without the pooler.")] = False,
     admin: Annotated[bool, typer.Option("--admin", help="As superuser, inside the Postgres container.")] = False,
+    generation: Annotated[
+        int | None,
+        typer.Option("--generation", "-g", metavar="NUMBER", help="On a restored cluster (`pgstack restore list`)."),
+    ] = None,
 ) -> None:
     """Open psql on the app's database, by default as the application, through the pooler.
 
@@ -50,6 +54,8 @@ def psql(
         raise typer.BadParameter("give one of --readonly, --direct and --admin")
     found = Stack.read(stack)
     given = arguments or []
+    if generation is not None:
+        raise typer.Exit(_in_the_past(found, app, generation, given))
     kind: Kind = "readonly" if readonly else "direct" if direct else "pooled"
     if admin:
         database = found.parsed(app, "direct").database
@@ -62,6 +68,16 @@ def psql(
         os.execve(program, ["psql", *given], {**os.environ, **variables})  # noqa: S606 - becomes psql
     else:
         raise typer.Exit(_inside(found, found.parsed(app, kind), kind, given))
+
+
+def _in_the_past(stack: Stack, app: str, generation: int, given: Sequence[str]) -> int:
+    """A restored cluster has no pooler: as its superuser, inside its container."""
+    container = stack.outputs.get(f"postgres_{generation}_container")
+    if container is None:
+        raise UnknownError(f"stack {stack.name} has no restored cluster {generation}: `pgstack restore list`")
+    database = stack.parsed(app, "direct").database
+    command = _interactive(str(container), [], ["-h", "/run/postgresql", "-U", "postgres", "-d", database, *given])
+    return subprocess.run(command, env=dict(stack.pulumi.environ), check=False).returncode
 
 
 def environment(url: DatabaseURL, ca_file: str) -> dict[str, str]:

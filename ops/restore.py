@@ -5,16 +5,23 @@ from __future__ import annotations
 import datetime
 import functools
 import json
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops.errors import OpsError
+from ops import PROJECT
+from ops.backup import PSQL
+from ops.errors import OpsError, UnknownError
+from ops.prompts import confirm
+from ops.settings import settings
 from ops.stack import Stack, StackOption
 
 if TYPE_CHECKING:
+    from ops.engine import Engine
     from ops.restoring.plan import Plan
+    from ops.restoring.targets import Target
 
 restore = typer.Typer(name="restore", help="Go back to any second that the backups reach.", no_args_is_help=True)
 ToOption = Annotated[
@@ -26,6 +33,9 @@ ToOption = Annotated[
         "number, an LSN, a restore point's name, or as far as WAL is archived.",
     ),
 ]
+
+
+GenerationArgument = Annotated[int, typer.Argument(metavar="NUMBER", help="Which one: `pgstack restore list`.")]
 
 
 @restore.command(name="plan")
@@ -42,27 +52,125 @@ def plan_(
 
     target = parse(to, datetime.datetime.now().astimezone())
     found = Stack.read(stack)
-    from rich.console import Console  # noqa: PLC0415
-
     from ops.engine import Engine  # noqa: PLC0415
+    from ops.words import in_json  # noqa: PLC0415
+
+    planned = _planned(target, Engine.connect(found.pulumi.environ), found.container("backup"))
+    if as_json:
+        print(json.dumps({**asdict(planned), "possible": planned.possible}, indent=2, default=in_json))
+    else:
+        _show(planned)
+    if not planned.possible:
+        raise OpsError(_impossible(planned))
+
+
+@restore.command()
+def run(to: ToOption, stack: StackOption = None) -> None:
+    """Restore into a cluster of its own beside the live one, by `pulumi up`, to look at with `pgstack psql -g NUMBER`.
+
+    The live cluster works on, untouched. Interrupted or failed, it is finished by `pulumi up` or given up by
+    `pgstack restore drop`.
+
+    Example: pgstack restore run --to '2026-11-21 14:30 Europe/Berlin'
+    """
+    from ops.restoring.targets import parse  # noqa: PLC0415 - slow imports come after what fails fast
+
+    now = datetime.datetime.now().astimezone()
+    target = parse(to, now)
+    found = Stack.read(stack)
+    from db import restore_points  # noqa: PLC0415
+    from ops.engine import Engine  # noqa: PLC0415
+    from ops.restoring.wal import lsn_text  # noqa: PLC0415
+
+    engine, server = Engine.connect(found.pulumi.environ), found.container("postgres")
+    live = engine.container(server)
+    if live is not None and live.status == "running":
+        name = f"restore-{now.astimezone(datetime.UTC):%Y%m%dT%H%M%SZ}"  # with it, all that was committed is archived
+        restore_points.create(name, lambda sql: engine.run(server, [*PSQL, sql]).strip())
+    else:
+        print(f"{server} does not run: what it had not archived yet can't be restored from here", file=sys.stderr)
+    planned = _planned(target, engine, found.container("backup"))
+    _show(planned)
+    if not planned.possible:
+        raise OpsError(_impossible(planned))
+    number = max([1, *settings(found.name).generations]) + 1
+    origin = {"backup": planned.backup.label}
+    if planned.stop is not None:
+        origin["lsn"] = lsn_text(planned.stop)
+    given = [
+        it for key, value in origin.items() for it in ("--plaintext", f"{PROJECT}:generations.{number}.{key}={value}")
+    ]
+    found.pulumi.ask("config", "set-all", "--path", *given, stack=found.name)
+    try:
+        found.pulumi.run("up", "--yes", "--skip-preview", stack=found.name)
+    except (OpsError, KeyboardInterrupt):
+        ways = f"`pulumi up` goes on with it, `pgstack restore drop {number}` gives it up"
+        print(f"generation {number} is not ready: {ways}", file=sys.stderr)
+        raise
+    print(f"generation {number} is restored: pgstack psql {found.apps[0]} -g {number}")
+
+
+@restore.command(name="list")
+def list_(stack: StackOption = None) -> None:
+    """List the restored clusters, and what each was restored from.
+
+    Example: pgstack restore list
+    """
+    found = Stack.read(stack)
+    from rich.console import Console  # noqa: PLC0415 - slow imports come after what fails fast
+
+    from ops import tables  # noqa: PLC0415
+    from ops.engine import Engine  # noqa: PLC0415
+
+    engine = Engine.connect(found.pulumi.environ)
+    rows = []
+    for number, origin in sorted(settings(found.name).generations.items()):
+        container = engine.container(f"{found.prefix}-postgres-{number}")
+        state = container.status if container else "missing: `pulumi up` makes it"
+        rows.append((str(number), origin["backup"], origin.get("lsn") or "the backup's end", state))
+    if rows:
+        tables.show(Console(highlight=False), ("number", "backup", "up to", "container"), rows)
+    else:
+        print("there is no restored cluster: `pgstack restore run --to ...` makes one")
+
+
+@restore.command()
+def drop(
+    number: GenerationArgument,
+    stack: StackOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove a restored cluster with its container and volumes, by `pulumi up`. The live one can't be named.
+
+    Example: pgstack restore drop 2
+    """
+    found = Stack.read(stack)
+    known = settings(found.name).generations
+    if number not in known:
+        there = f"there are {', '.join(map(str, sorted(known)))}" if known else "there is none"
+        raise UnknownError(f"stack {found.name} has no restored cluster {number}: {there} (`pgstack restore list`)")
+    if not yes:
+        confirm(f"What was changed in restored cluster {number} goes with it. Go on?")
+    found.pulumi.ask("config", "rm", "--path", f"{PROJECT}:generations.{number}", stack=found.name)
+    found.pulumi.run("up", "--yes", "--skip-preview", stack=found.name)
+
+
+def _planned(target: Target, engine: Engine, container: str) -> Plan:
+    from rich.console import Console  # noqa: PLC0415 - slow imports come after what fails fast
+
     from ops.readings.repository import repository  # noqa: PLC0415
     from ops.restoring import wal  # noqa: PLC0415
     from ops.restoring.plan import plan  # noqa: PLC0415
-    from ops.words import in_json  # noqa: PLC0415
 
-    engine, container = Engine.connect(found.pulumi.environ), found.container("backup")
-    console = Console(highlight=False)
     with Console(stderr=True).status("reading the archive"):
         there = repository(engine, container)
         read = functools.partial(wal.read, engine, container)
-        worked_out = plan(target, there.backups, wal.listed(engine, container), read)
-    if as_json:
-        print(json.dumps({**asdict(worked_out), "possible": worked_out.possible}, indent=2, default=in_json))
-    else:
-        for name, said in _lines(worked_out):
-            console.print(f"{name:<12} {said}", soft_wrap=True)
-    if not worked_out.possible:
-        raise OpsError(_impossible(worked_out))
+        return plan(target, there.backups, wal.listed(engine, container), read)
+
+
+def _show(plan: Plan) -> None:
+    for name, said in _lines(plan):
+        print(f"{name:<12} {said}")
 
 
 def _lines(plan: Plan) -> list[tuple[str, str]]:

@@ -14,11 +14,15 @@ from ops.pulumi import REPO
 
 @dataclass(frozen=True)
 class Settings:
-    """`revisions` are the pins that `pgstack migrate down` sets: app to revision."""
+    """`revisions` are the pins that `pgstack migrate down` sets: app to revision.
+
+    `generations` are the restored clusters: number to what `pgstack restore run` wrote, `backup` and `lsn`.
+    """
 
     environment: str = "production"
     seeds: tuple[str, ...] = ("base",)
     revisions: Mapping[str, str] = field(default_factory=dict)
+    generations: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
 
     def target(self, app: str) -> str:
         """The revision that the app's database is to be at."""
@@ -35,6 +39,7 @@ def settings(stack: str, repo: Path = REPO) -> Settings:
     known = {key: given[f"{PROJECT}:{key}"] for key in Settings.__dataclass_fields__ if f"{PROJECT}:{key}" in given}
     if "seeds" in known:
         known["seeds"] = tuple(known["seeds"])
+    known["generations"] = {int(number): origin for number, origin in (known.get("generations") or {}).items()}
     return Settings(**known)
 
 

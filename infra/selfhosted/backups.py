@@ -31,12 +31,14 @@ class BackupsArgs:
     storage: Storage
     certificates: Certificates
     repository_key: pulumi.Output[str]
+    clients: Sequence[str]  # the names in the certificates of the servers that may ask it
 
 
 class Backups(pulumi.ComponentResource):
     """The repository's server and its schedule.
 
-    Outputs: `container` (str). Postgres starts after `ready`, because it archives to it.
+    Outputs: `container` (str), `files` (str, the volume with its configuration). Postgres starts after `ready`, because
+    it archives to it.
     """
 
     def __init__(self, name: str, names: Names, args: BackupsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -51,7 +53,7 @@ class Backups(pulumi.ComponentResource):
             args.image,
             {
                 "pgbackrest.conf": args.repository_key.apply(
-                    lambda key: pgbackrest_conf(names("postgres"), key, settings.keep_full, settings.keep_differential)
+                    lambda key: pgbackrest_conf(args.clients, key, settings.keep_full, settings.keep_differential)
                 ),
                 "crontab": crontab(settings),
                 "tls/ca.crt": args.certificates.ca,
@@ -81,7 +83,7 @@ class Backups(pulumi.ComponentResource):
             self,
             [files.written],
         )
-        self.container, self.ready = running.container.name, running.ready
+        self.container, self.ready, self.files = running.container.name, running.ready, files.volume
         self.register_outputs({"container": self.container})
 
 
@@ -145,8 +147,9 @@ def crontab(settings: Settings) -> str:
     )
 
 
-def pgbackrest_conf(client: str, key: str, keep_full: int, keep_differential: int) -> str:
+def pgbackrest_conf(clients: Sequence[str], key: str, keep_full: int, keep_differential: int) -> str:
     """The repository's side of pgBackRest (https://pgbackrest.org/configuration.html); holds the only key."""
+    allowed = "\n".join(f"tls-server-auth={client}=main" for client in clients)
     return f"""\
 [global]
 repo1-path=/var/lib/pgbackrest
@@ -164,7 +167,7 @@ log-level-console=info
 log-level-file=off
 lock-path=/tmp/pgbackrest
 tls-server-address=*
-tls-server-auth={client}=main
+{allowed}
 tls-server-ca-file=/etc/pgstack/tls/ca.crt
 tls-server-cert-file=/etc/pgstack/tls/server.crt
 tls-server-key-file=/etc/pgstack/tls/server.key

@@ -23,6 +23,18 @@ _WRITER_TARGET = "/files"
 
 
 @dataclass(frozen=True)
+class Task:
+    """A container that does one thing and ends; `mounts` are volume and mode (ro, rw) by path."""
+
+    name: str
+    image: str
+    command: Sequence[str]
+    labels: Mapping[str, str]
+    environment: Mapping[str, str]
+    mounts: Mapping[str, tuple[str, str]]
+
+
+@dataclass(frozen=True)
 class Engine:
     """A connected engine. Blocking; the async methods run in a thread, so that a deployment goes on meanwhile."""
 
@@ -78,6 +90,35 @@ class Engine:
             writer.put_archive(_WRITER_TARGET, archive(files))
         finally:
             writer.remove(force=True)
+
+    async def run_once(self, task: Task) -> None:
+        """Run a container to its end and remove it. Raises EngineError with what it said last if it failed."""
+        await in_thread(self._run_once, task)
+
+    def _run_once(self, task: Task) -> None:
+        if leftover := self.container(task.name):  # an earlier deployment was killed here
+            leftover.remove(force=True)
+        container = self.client.containers.run(
+            task.image,
+            list(task.command),
+            name=task.name,
+            labels=dict(task.labels),
+            environment=dict(task.environment),
+            volumes={volume: {"bind": path, "mode": mode} for path, (volume, mode) in task.mounts.items()},
+            user=f"{POSTGRES_UID}:{POSTGRES_UID}",
+            network_mode="none",
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges:true"],
+            detach=True,
+        )
+        try:
+            code = container.wait()["StatusCode"]
+            if code:
+                said = container.logs().decode(errors="replace").strip().splitlines()
+                telling = [line for line in said if "ERROR" in line or line.startswith("pgstack: ")] or said[-1:]
+                raise EngineError(f"{task.name} ended with {code}: {' / '.join(telling) or 'it said nothing'}")
+        finally:
+            container.remove(force=True)
 
     async def signal(self, name: str, signal: str) -> None:
         """Send `signal` to the container if it runs."""

@@ -1,5 +1,6 @@
 """Target docker: the whole Postgres on one Docker host, as a list of what exists."""
 
+from dataclasses import replace
 from urllib.parse import quote
 
 import pulumi
@@ -17,6 +18,7 @@ from infra.selfhosted.network import bridge
 from infra.selfhosted.pooler import Pooler, PoolerArgs
 from infra.selfhosted.postgres import ADMIN, Postgres, PostgresArgs
 from infra.selfhosted.preflight import Host
+from infra.selfhosted.restored import Restored, RestoredArgs
 from infra.selfhosted.stack import Names, child
 from infra.selfhosted.volumes import Storage
 from infra.settings import Settings
@@ -47,27 +49,39 @@ class SelfHosted(pulumi.ComponentResource):
                 storage=storage,
                 certificates=certificates,
                 repository_key=credentials.repository_key,
+                clients=[names("postgres"), *(names(f"postgres-{it}") for it in sorted(settings.generations))],
             ),
             child(self),
         )
-        postgres = Postgres(
-            "postgres",
-            names,
-            PostgresArgs(
-                settings=settings,
-                engine=engine,
-                network=network.id,
-                image=images.postgres,
-                storage=storage,
-                archive=backups.ready,
-                source=prepared.postgres_source,
-                stack_id=names.id,
-                certificates=certificates,
-                budget=budget,
-                port=credentials.port("direct", host.direct_port),
-            ),
-            child(self),
+        live = PostgresArgs(
+            settings=settings,
+            engine=engine,
+            network=network.id,
+            image=images.postgres,
+            storage=storage,
+            archive=backups.ready,
+            source=prepared.postgres_source,
+            stack_id=names.id,
+            certificates=certificates,
+            budget=budget,
+            port=credentials.port("direct", host.direct_port),
         )
+        postgres = Postgres("postgres", names, live, child(self))
+        restored = {
+            number: Restored(
+                f"generation-{number}",
+                names,
+                RestoredArgs(
+                    number=number,
+                    origin=origin,
+                    postgres=replace(live, port=credentials.port(f"direct-{number}", 0)),
+                    repository=storage.repository.name,
+                    backup_files=backups.files,
+                ),
+                child(self),
+            )
+            for number, origin in sorted(settings.generations.items())
+        }
         pooler = Pooler(
             "pooler",
             names,
@@ -116,6 +130,9 @@ class SelfHosted(pulumi.ComponentResource):
                 "backup_container": backups.container,
                 "data_volume": storage.data.name,
                 "backup_volume": storage.repository.name,
+                "generations": list(restored),
+                **{f"postgres_{number}_container": it.container for number, it in restored.items()},
+                **{f"postgres_{number}_port": it.port for number, it in restored.items()},
             },
         )
         self.register_outputs({})

@@ -14,7 +14,7 @@ from infra.selfhosted.engine import Engine
 from infra.selfhosted.files import Files
 from infra.selfhosted.sizing import Sizing, size_for
 from infra.selfhosted.stack import Names, child
-from infra.selfhosted.volumes import Storage
+from infra.selfhosted.volumes import ClusterStorage
 from infra.settings import Settings
 
 ADMIN = "pgstack_admin"  # created by the image, logs in by certificate only
@@ -29,13 +29,15 @@ class PostgresArgs:
     engine: Engine
     network: pulumi.Input[str]
     image: pulumi.Output[str]
-    storage: Storage
+    storage: ClusterStorage
     archive: pulumi.Resource  # where WAL goes: there before the server, gone only after it
     source: str  # packages or vendor: their ICU differs, so a cluster never moves between them
     stack_id: pulumi.Input[str]
     certificates: Certificates
     budget: ConnectionBudget
     port: pulumi.Output[int]
+    role: str = "postgres"
+    archives: bool = True  # a restored cluster must not write into the archive that it came from
 
 
 class Postgres(pulumi.ComponentResource):
@@ -46,18 +48,18 @@ class Postgres(pulumi.ComponentResource):
 
     def __init__(self, name: str, names: Names, args: PostgresArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("pgstack:selfhosted:Postgres", name, None, opts)
-        settings, storage = args.settings, args.storage
+        settings, storage, role = args.settings, args.storage, args.role
         sizing = size_for(settings.memory, args.budget.max_connections)
-        restart_settings = needs_restart(args.budget, sizing)
+        restart_settings = needs_restart(args.budget, sizing, archives=args.archives)
         server = args.certificates.leaf(
-            "postgres",
-            names("postgres"),
-            [names("postgres"), "postgres", "localhost", "127.0.0.1", settings.address],
+            role,
+            names(role),
+            [names(role), role, "localhost", "127.0.0.1", settings.address],
         )
         files = Files(
             f"{name}-files",
             names,
-            "postgres",
+            role,
             args.engine,
             args.image,
             {
@@ -75,7 +77,7 @@ class Postgres(pulumi.ComponentResource):
             f"{name}-container",
             args.engine,
             names,
-            "postgres",
+            role,
             ContainerArgs(
                 image=args.image,
                 network=args.network,
@@ -115,7 +117,7 @@ hostssl all       all             all   scram-sha-256
 """
 
 
-def needs_restart(budget: ConnectionBudget, sizing: Sizing) -> str:
+def needs_restart(budget: ConnectionBudget, sizing: Sizing, *, archives: bool = True) -> str:
     """The part of postgresql.conf that only another server process takes up."""
     return f"""\
 listen_addresses = '*'
@@ -129,7 +131,7 @@ reserved_connections = {OPERATORS}
 shared_buffers = {_mb(sizing.shared_buffers)}
 shared_preload_libraries = 'pg_stat_statements'
 wal_level = replica
-archive_mode = on
+archive_mode = {"on" if archives else "off"}
 max_wal_senders = 10
 track_commit_timestamp = on
 track_activity_query_size = 4096

@@ -29,16 +29,23 @@ class Volume:
         )
 
 
-class Storage(pulumi.ComponentResource):
+class ClusterStorage:
+    """One cluster's data and identity, and the folder of its server's socket."""
+
+    def __init__(self, name: str, names: Names, parent: pulumi.Resource, *, suffix: str = "", lasting: bool) -> None:
+        self.data = Volume(f"{name}-data", names, f"data{suffix}", parent, lasting=lasting)
+        self.identity = Volume(f"{name}-identity", names, f"identity{suffix}", parent, lasting=lasting)
+        self.socket = Volume(f"{name}-socket", names, f"socket{suffix}", parent)
+
+
+class Storage(pulumi.ComponentResource, ClusterStorage):
     """What a stack must not lose (data, identity, repository) and the folder of the server's socket.
 
     A `lasting` stack's volumes are protected, and kept on the host when the stack goes.
     """
 
     def __init__(self, name: str, names: Names, *, lasting: bool, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("pgstack:selfhosted:Storage", name, None, opts)
-        self.data = Volume(f"{name}-data", names, "data", self, lasting=lasting)
-        self.identity = Volume(f"{name}-identity", names, "identity", self, lasting=lasting)
+        pulumi.ComponentResource.__init__(self, "pgstack:selfhosted:Storage", name, None, opts)
+        ClusterStorage.__init__(self, name, names, self, lasting=lasting)
         self.repository = Volume(f"{name}-repository", names, "repository", self, lasting=lasting)
-        self.socket = Volume(f"{name}-socket", names, "socket", self)
         self.register_outputs({"data": self.data.name, "repository": self.repository.name})

@@ -32,6 +32,22 @@ def test_every_container_is_unprivileged_bounded_and_health_checked(declare: Dec
         assert container["healthcheck"]["tests"] == ["CMD", "/usr/local/bin/healthy"]
 
 
+def test_a_restored_cluster_is_one_more_container_with_volumes_of_its_own_that_nobody_protects(
+    declare: Declare,
+) -> None:
+    origin = {"backup": "20261121-231620F", "lsn": "0/48B88F8"}
+    declared = declare(environment="production", generations=json.dumps({"2": origin}))
+
+    assert set(declared.of("container")) == {f"pgstack-test-{role}" for role in (*ROLES, "postgres-2")}
+    container = declared.of("container")["pgstack-test-postgres-2"]
+    mounted = {mount["source"] for mount in container["mounts"]}
+    assert mounted == {f"pgstack-test-{it}" for it in ("data-2", "identity-2", "socket-2", "postgres-2-files")}
+    assert [port["ip"] for port in container["ports"]] == ["127.0.0.1"]
+    assert (container["stopSignal"], container["stopTimeout"]) == ("SIGINT", 180)
+    protected = {it.inputs["name"] for it in declared.everything if it.type.startswith("docker:") and it.protect}
+    assert protected == {f"pgstack-test-{it}" for it in LASTING}
+
+
 def test_postgres_is_stopped_by_sigint_with_a_long_grace(declare: Declare) -> None:
     postgres = declare().of("container")["pgstack-test-postgres"]
     assert (postgres["stopSignal"], postgres["stopTimeout"]) == ("SIGINT", 180)

@@ -1,7 +1,8 @@
-"""Back to any second: what a restore would keep is known to the transaction before anything is done."""
+"""Back to any second: what a restore keeps is known to the transaction before, and is what comes back."""
 
 import datetime
 import json
+import random
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -128,3 +129,67 @@ def aside(stack: Stack, path: str) -> Iterator[None]:
         yield
     finally:
         stack.execute("backup", "mv", "/var/lib/pgbackrest/aside", path)
+
+
+@pytest.fixture
+def dropped(pgstack: Run) -> Iterator[None]:
+    """Every restored cluster goes when the test ends."""
+    yield
+    for line in pgstack("restore", "list").stdout.splitlines():
+        if line[:1].isdigit():
+            pgstack("restore", "drop", line.split()[0], "--yes")
+
+
+def rows(pgstack: Run, *of: str) -> list[str]:
+    """The ledger's rows on the live cluster, or on that of `of`."""
+    query = "SELECT id FROM maps.users WHERE id LIKE 'ledger-%' ORDER BY id"
+    return pgstack("psql", "maps", *of, "--", "-XqAt", "-c", query).stdout.split()
+
+
+@pytest.mark.usefixtures("dropped")
+def test_what_comes_back_is_the_ledger_of_that_moment_and_the_live_cluster_goes_on(
+    stack: Stack, pgstack: Run, ledger: list[tuple[int, datetime.datetime]]
+) -> None:
+    number = random.Random(6).randrange(4)  # noqa: S311  # seeded, and no secret
+    until = ledger[number][1] + (ledger[number + 1][1] - ledger[number][1]) / 2
+    live = stack.container("postgres").attrs["State"]["StartedAt"]
+
+    done = pgstack("restore", "run", "--to", until.isoformat())
+
+    assert "generation 2 is restored: pgstack psql" in done.stdout
+    assert rows(pgstack, "-g", "2") == [f"ledger-{it}" for it in range(number + 1)]
+    written = "INSERT INTO maps.users (id, email, name) VALUES ('past', 'p@example.org', 'P')"
+    pgstack("psql", "maps", "-g", "2", "--", "-Xq", "-c", written)
+    assert rows(pgstack) == [f"ledger-{it}" for it in range(5)]
+    assert stack.container("postgres").attrs["State"]["StartedAt"] == live
+    past = stack.admin_sql("SELECT count(*) FROM maps.users WHERE id = 'past'", "maps")
+    assert past == "0"
+    # neither writes into the archive, and a deployment finds nothing to do
+    segment = "SELECT pg_walfile_name(pg_switch_wal())"
+    newest = pgstack("psql", "maps", "-g", "2", "--", "-XqAt", "-c", segment).stdout.strip()
+    assert newest.startswith("00000002")
+    listed = stack.execute("backup", "find", ARCHIVE, "-name", "00000002*")
+    assert listed == ""
+    assert "unchanged" in stack.pulumi("up", "--yes", "--skip-preview").stdout
+    stack.pulumi("preview", "--expect-no-changes")
+
+
+@pytest.mark.usefixtures("dropped")
+def test_a_restore_that_failed_is_finished_by_a_plain_up(
+    stack: Stack, pgstack: Run, ledger: list[tuple[int, datetime.datetime]]
+) -> None:
+    label = json.loads(pgstack("backup", "list", "--json").stdout)[0]["label"]
+
+    with aside(stack, f"/var/lib/pgbackrest/backup/main/{label}/bundle"):
+        failed = pgstack("restore", "run", "--to", str(ledger[2][0]), code=1)
+    assert "generation 2 is not ready: `pulumi up` goes on with it" in failed.stderr
+    assert "restore-2 ended with" in failed.stdout + failed.stderr
+    assert rows(pgstack) == [f"ledger-{it}" for it in range(5)]
+
+    stack.pulumi("up", "--yes", "--skip-preview")
+    assert rows(pgstack, "-g", "2") == [f"ledger-{it}" for it in range(3)]
+
+
+def test_a_cluster_that_is_not_there_cannot_be_dropped_or_looked_at(pgstack: Run) -> None:
+    assert "has no restored cluster 7: there is none" in pgstack("restore", "drop", "7", "--yes", code=2).stderr
+    assert "has no restored cluster 7" in pgstack("psql", "maps", "-g", "7", code=2).stderr

@@ -44,6 +44,17 @@ def test_a_stack_s_name_makes_host_names(name: str) -> None:
         parse("pgstack", name, {})
 
 
+@pytest.mark.parametrize(
+    "given",
+    ['{"1": {"backup": "20261121-231620F"}}', '{"2": {"backup": "latest"}}', '{"2": {"lsn": "0/0"}}', "[2]", "{2"],
+)
+def test_a_restored_cluster_that_names_no_backup_or_the_live_one_s_number_is_one_line(given: str) -> None:
+    (line,) = problems(generations=given)
+
+    assert line.startswith("pgstack:generations is")
+    assert "leave it to `pgstack restore run` and `drop`" in line
+
+
 def test_sizes_are_powers_of_1024() -> None:
     assert parse("pgstack", "x", {"pgstack:memory": "512MB"}).memory == 512 * MIB
 
