@@ -42,7 +42,10 @@ def compare(app: str, sums: Mapping[str, str], files: Sequence[Revision], *, com
         if name not in present:
             found.append(Finding(app, name, "missing", f"it is in {NAME} but not here: bring it back"))
         elif present[name].checksum != checksum:
-            says = f"it is not what {NAME} says: bring it back, and make the change as a new revision"
+            says = (
+                f"it is not what {NAME} says: bring it back, and make the change as a new revision; or, if it was never"
+                f" released: `pgstack migrate sum {app}`"
+            )
             found.append(Finding(app, name, "edited", says))
     if complete:
         says = f"{NAME} has no line for it: `pgstack migrate sum {app}` adds it once the file is finished"

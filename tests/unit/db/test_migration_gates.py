@@ -181,6 +181,26 @@ def commit(home: Path, message: str) -> None:
     git(home, "commit", "--quiet", "--message", message)
 
 
+def commit_on(home: Path, message: str) -> None:
+    git(home, "commit", "--quiet", "--allow-empty", "--message", message)
+
+
+def head(home: Path) -> str:
+    return git(home, "rev-parse", "HEAD").stdout.strip()
+
+
+def clone(home: Path, folder: Path, *options: str) -> Path:
+    """A clone of `home` (of main, unless the options say otherwise), by the transport that knows shallow ones."""
+    git(home, "config", "receive.denyCurrentBranch", "ignore")
+    branch = "trunk" if "--branch=trunk" in options else "main"
+    git(home, "checkout", "--quiet", branch)  # what a clone takes for the base branch
+    mine = folder / "mine"
+    git(home, "clone", "--quiet", *options, f"file://{home}", str(mine))
+    git(mine, "config", "user.email", "b@example.com")
+    git(mine, "config", "user.name", "B")
+    return mine
+
+
 class TestTheBaseBranch:
     def test_a_file_that_was_edited_or_removed_since_is_refused_though_its_sum_was_changed_too(
         self, repository: Path
@@ -220,7 +240,62 @@ class TestTheBaseBranch:
         with pytest.raises(RevisionError, match='the base branch "nowhere" is no commit here'):
             committed.base(repository, named="nowhere")
         git(repository, "branch", "--delete", "--force", "main")
+        assert committed.base(repository) == head(repository), "without another line, this one is the released one"
+        shutil.rmtree(repository / ".git")
         assert committed.base(repository) is None
+        assert committed.refused(repository) == []
+
+    def test_on_the_base_branch_its_last_commit_is_judged_too(self, repository: Path) -> None:
+        git(repository, "checkout", "--quiet", "main")
+        assert committed.base(repository) == head(repository)
+        (repository / FIRST).write_text((repository / FIRST).read_text() + "# an afterthought\n")
+        commit(repository, "past the hook")
+
+        assert [it.file for it in committed.refused(repository)] == ["0001_initial_schema.py"]
+
+    def test_what_was_not_pushed_is_a_draft_on_the_base_branch_too(self, repository: Path, tmp_path: Path) -> None:
+        mine = clone(repository, tmp_path)
+        add_revision(mine, WORKS, undo=UNDONE)
+        commit(mine, "a draft")
+        add_revision(mine, WORKS.replace("theme", "colour"), undo=UNDONE)
+        assert committed.refused(mine) == []
+        git(mine, "checkout", "--quiet", "--detach")
+        assert committed.refused(mine) == []
+
+        git(mine, "push", "--quiet", "origin", "HEAD:main")
+        assert [it.file for it in committed.refused(mine)] == ["0004_further.py"]
+
+    def test_the_remote_says_which_branch_is_the_base(self, repository: Path, tmp_path: Path) -> None:
+        git(repository, "branch", "--move", "main", "trunk")
+        mine = clone(repository, tmp_path, "--branch=trunk")
+        add_revision(mine, WORKS, undo=UNDONE)
+        commit(mine, "a draft")
+
+        assert committed.base(mine) == head(repository)
+
+    def test_a_clone_without_the_base_branch_is_refused_and_not_let_through(
+        self, repository: Path, tmp_path: Path
+    ) -> None:
+        commit_of_main = head(repository)
+        (repository / FIRST).write_text((repository / FIRST).read_text() + "# an afterthought\n")
+        commit(repository, "edited on work")
+        shallow = clone(repository, tmp_path, "--branch=work", "--depth=1", "--single-branch")
+
+        with pytest.raises(RevisionError) as unknown:
+            committed.refused(shallow)
+        git(shallow, "fetch", "--quiet", "--depth=1", "origin", "main:refs/remotes/origin/main")
+        git(shallow, "fetch", "--quiet", "--depth=1", "origin", "work")
+        commit_on(repository, "later")
+        git(shallow, "fetch", "--quiet", "--depth=1", "origin", "+main:refs/remotes/origin/main")
+        with pytest.raises(RevisionError) as cut_off:
+            committed.refused(shallow)
+        git(shallow, "fetch", "--quiet", "--unshallow", "origin")
+
+        assert "the remote's base branch is no commit here" in str(unknown.value)
+        assert "`git fetch --unshallow`" in str(unknown.value)
+        assert 'the base branch "origin/main" shares no commit with HEAD: fetch its history' in str(cut_off.value)
+        assert committed.base(shallow) == commit_of_main
+        assert [it.file for it in committed.refused(shallow)] == ["0001_initial_schema.py"]
 
 
 class TestTheHook:
@@ -263,6 +338,24 @@ class TestTheHook:
         assert f"{FURTHER}: additional: checksums.txt has no line for it" in refused.stdout + refused.stderr
         assert without_the_sum.returncode != 0
         assert accepted.returncode == 0, accepted.stdout + accepted.stderr
+
+    def test_a_draft_on_ones_own_branch_may_be_committed_again_with_its_new_sum(self, hooked: Path) -> None:
+        def sum_and_commit() -> subprocess.CompletedProcess[str]:
+            subprocess.run([hooked / ".venv/bin/pgstack", "migrate", "sum", "maps"], check=True, cwd=hooked)
+            return self.commit(hooked)
+
+        add_revision(hooked, WORKS, undo=UNDONE)
+        first = sum_and_commit()
+        add_revision(hooked, WORKS.replace("theme", "colour"), undo=UNDONE.replace("theme", "colour"))
+        without_sum = self.commit(hooked)
+        again = sum_and_commit()
+        (hooked / FIRST).write_text((hooked / FIRST).read_text() + "# an afterthought\n")
+        released = self.commit(hooked)
+
+        assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
+        assert f"{FURTHER}: edited: it is not what checksums.txt says" in without_sum.stdout + without_sum.stderr
+        assert "if it was never released: `pgstack migrate sum maps`" in without_sum.stdout + without_sum.stderr
+        assert f"{FIRST}: committed: it was edited since commit" in released.stdout + released.stderr
 
     def test_a_commit_without_migrations_is_none_of_its_business(self, hooked: Path) -> None:
         (hooked / FIRST).write_text("not staged")
