@@ -13,6 +13,7 @@ from typing import Any
 import pulumi
 
 from db import apps, migrations, seeds
+from db.migrations import sums
 from infra.hooks import before_change, resolved, step
 from infra.platform import Platform
 from infra.settings import Settings
@@ -69,11 +70,13 @@ def content(app: str, settings: Settings) -> dict[str, Any]:
     """What an application's database is to contain: the target revision, and the checksums on the way there.
 
     A database that is held at an older revision is not seeded: seeds are rows of the newest tables. Raises
-    RevisionError for a target or a file that is wrong.
+    RevisionError for a target or a file that is wrong, and for a draft in an environment that lasts.
     """
     target = settings.revisions.get(app, "head")
-    reached = migrations.applicable(app, target)
-    newest = reached == migrations.revisions(app)
+    files, reached = migrations.revisions(app), migrations.applicable(app, target)
+    if not settings.disposable:
+        sums.verify(app, files)
+    newest = reached == files
     return {
         "target": target,
         "revisions": {it.revision: it.checksum for it in reached},
@@ -140,6 +143,6 @@ def _bring_up_to_date(settings: Settings, app: str, url: str, ca_file: Path) -> 
     if goes_down(app, migrations.current(app, url, ca_file=ca_file), target):
         migrations.downgrade(app, url, ca_file=ca_file, target=target, report=pulumi.log.info)
     else:
-        migrations.upgrade(app, url, ca_file=ca_file, target=target, report=pulumi.log.info)
+        migrations.upgrade(app, url, ca_file=ca_file, target=target, report=pulumi.log.info, drafts=settings.disposable)
     sets = tuple(content(app, settings)["seeds"])
     seeds.seed(app, url, sets, ca_file=ca_file, report=pulumi.log.info, environment=settings.environment)

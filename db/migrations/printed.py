@@ -37,8 +37,8 @@ def _one(app: str, file: Revision, home: Path) -> None:
         _between(app, file.down_revision or "base", file.revision, home)
     except RevisionError as error:
         raise RevisionError(
-            f"alembic/versions/{app}/{file.path.name}: its SQL can't be printed without a database ({error}): ask with"
-            " SQL inside the statement, or skip the question under `context.is_offline_mode()`"
+            f"alembic/versions/{app}/{file.path.name}: its SQL can't be printed without a database ({error}): ask"
+            " within the SQL, or use in_batches"
         ) from error
 
 

@@ -25,11 +25,18 @@ _one_at_a_time = threading.Lock()  # Alembic's `context` is one per process
 
 
 def upgrade(
-    app: str, url: str, *, ca_file: str | Path | None, target: str, report: Callable[[str], None], home: Path
+    app: str,
+    url: str,
+    *,
+    ca_file: str | Path | None,
+    target: str,
+    report: Callable[[str], None],
+    home: Path,
+    drafts: bool,
 ) -> tuple[str, ...]:
     """See db.migrations.upgrade."""
     applicable(app, target, home=home)
-    job = Job(app, DatabaseURL.parse(url), ca_file, report, home)
+    job = Job(app, DatabaseURL.parse(url), ca_file, report, home, drafts=drafts)
     return _run(job, lambda config: alembic.command.upgrade(config, target))
 
 
@@ -39,7 +46,7 @@ def downgrade(
     """See db.migrations.downgrade."""
     if not re.fullmatch(r"-\d+", target):
         reached(app, target, home=home)
-    job = Job(app, DatabaseURL.parse(url), ca_file, report, home)
+    job = Job(app, DatabaseURL.parse(url), ca_file, report, home, drafts=True)
     return _run(job, lambda config: alembic.command.downgrade(config, target))
 
 

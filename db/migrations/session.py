@@ -50,6 +50,8 @@ class Job:
     report: Callable[[str], None] = print
     home: Path = HOME
     writes: bool = True
+    drafts: bool = False
+    """Whether files may run that the sum file has no line for."""
     done: list[str] = field(default_factory=list)
     """Revisions finished by this job, in the order they were."""
 
@@ -63,12 +65,14 @@ class Job:
         if not text:
             raise CommandError(f'{URL_VARIABLE} is not set: eval "$(pgstack env {config.config_ini_section})" sets it')
         assert config.config_file_name is not None  # noqa: S101  # the command line always has a file
+        command = getattr(config.cmd_opts, "cmd", (None,))[0]
         made = cls(
             app=config.config_ini_section,
             url=DatabaseURL.parse(text),
             home=Path(config.config_file_name).resolve().parent,
             report=lambda line: print(line, file=sys.stderr),  # noqa: T201  # the command line's own progress
-            writes=getattr(config.cmd_opts, "cmd", (None,))[0] in {getattr(alembic.command, it) for it in _WRITING},
+            writes=command in {getattr(alembic.command, it) for it in _WRITING},
+            drafts=command is alembic.command.downgrade,
         )
         config.attributes["job"] = made  # where a revision finds who to report to
         return made
@@ -90,7 +94,8 @@ class Job:
                     check_target(control, self.app)
                     history.prepare(control, self.app)
                     history.compare(control, self.app, files)
-                    sums.verify(self.app, files, self.home)
+                    for name in sums.verify(self.app, files, self.home, drafts=self.drafts):
+                        self.report(f"{self.app}: {name} is a draft: {sums.NAME} has no line for it")
                 concurrently.watch(connection, control, self.app, self.report)
                 try:
                     self._attempt(steps, lambda attempt: _once(connection, self.app, steps, migrate, attempt))

@@ -175,11 +175,36 @@ class TestAppliedRevisionsAreNeverEdited:
             migrations.upgrade("maps", maps.owner_url, home=home, report=silent)
         assert migrations.current("maps", maps.owner_url) is None
 
-    def test_another_line_end_is_no_edit(self, migrated: Prepared, home: Path) -> None:
-        for path in (home / "alembic/versions/maps").glob("*.py"):
-            path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    def test_a_file_with_crlf_is_refused_at_run_time_too(self, maps: Prepared, home: Path) -> None:
+        path = add_revision(home, WORKS)
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
 
-        assert migrations.upgrade("maps", migrated.owner_url, home=home, report=silent) == ()
+        with pytest.raises(RevisionError, match=r"^migrations of maps: 0004_further\.py: line 1 ends in CRLF or CR"):
+            migrations.upgrade("maps", maps.owner_url, home=home, report=silent)
+        assert migrations.current("maps", maps.owner_url) is None
+
+    def test_one_without_a_sum_is_a_draft_and_refused_by_name_where_data_lasts(
+        self, migrated: Prepared, home: Path, lines: list[str]
+    ) -> None:
+        add_revision(home, WORKS, summed=False)
+
+        with pytest.raises(RevisionError) as refused:
+            migrations.upgrade("maps", migrated.owner_url, home=home, report=silent)
+        assert str(refused.value) == (
+            "nothing was changed: alembic/versions/maps/0004_further.py: additional: checksums.txt has no line for it:"
+            " `pgstack migrate sum maps` adds it once the file is finished"
+        )
+        migrations.upgrade("maps", migrated.owner_url, home=home, report=lines.append, drafts=True)
+        assert lines[0] == "maps: 0004_further.py is a draft: checksums.txt has no line for it"
+        assert migrations.downgrade("maps", migrated.owner_url, target="-1", home=home, report=silent)
+
+    def test_a_sum_file_that_is_gone_refuses_every_file(self, maps: Prepared, home: Path) -> None:
+        (home / "alembic/versions/maps/checksums.txt").unlink()
+
+        with pytest.raises(RevisionError) as refused:
+            migrations.upgrade("maps", maps.owner_url, home=home, report=silent)
+        assert all(f"{name}.py: additional" in str(refused.value) for name in ALL)
+        assert migrations.current("maps", maps.owner_url) is None
 
     def test_a_version_that_was_set_by_hand_is_noticed(self, migrated: Prepared) -> None:
         with closing(migrated.admin()) as admin:
