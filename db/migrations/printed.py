@@ -24,6 +24,8 @@ def upgrades(app: str, *, home: Path = HOME) -> dict[str, tuple[Statement, ...]]
     files = revisions(app, home=home)
     try:
         text = _between(app, "base", "head", home)
+    except runner.LoadError:  # which concerns one file, whichever is printed
+        raise
     except RevisionError:  # name the one that can't be printed
         for file in files:
             _one(app, file, home)

@@ -28,7 +28,7 @@ from psycopg import sql
 
 from db import apps, connections, engine
 from db.errors import DbError, PoolerError, TargetError
-from db.migrations import concurrently, failures, history, lock, sums, waits
+from db.migrations import concurrently, failures, history, lock, standing, sums, waits
 from db.migrations.revisions import HOME, Revision, revisions
 from db.urls import DatabaseURL
 
@@ -52,6 +52,8 @@ class Job:
     writes: bool = True
     drafts: bool = False
     """Whether files may run that the sum file has no line for."""
+    stamps: bool = False
+    """Whether it only declares where the database is."""
     done: list[str] = field(default_factory=list)
     """Revisions finished by this job, in the order they were."""
 
@@ -73,6 +75,7 @@ class Job:
             report=lambda line: print(line, file=sys.stderr),  # noqa: T201  # the command line's own progress
             writes=command in {getattr(alembic.command, it) for it in _WRITING},
             drafts=command is alembic.command.downgrade,
+            stamps=command is alembic.command.stamp,
         )
         config.attributes["job"] = made  # where a revision finds who to report to
         return made
@@ -91,9 +94,7 @@ class Job:
             control.execute("SET statement_timeout = 0; SET idle_session_timeout = 0")
             with lock.held(control, f"migrations of {self.app}", self.report) if self.writes else nullcontext():
                 if self.writes:
-                    check_target(control, self.app)
-                    history.prepare(control, self.app)
-                    history.compare(control, self.app, files)
+                    self._require(control, files)
                     for name in sums.verify(self.app, files, self.home, drafts=self.drafts):
                         self.report(f"{self.app}: {name} is a draft: {sums.NAME} has no line for it")
                 concurrently.watch(connection, control, self.app, self.report)
@@ -103,6 +104,14 @@ class Job:
                     raise
                 except Exception as error:
                     raise failures.explain(error, self.app, steps.current, self.done) from error
+
+    def _require(self, control: Connection, files: tuple[Revision, ...]) -> None:
+        """Raise the errors of db.errors unless `files` can go on from what the database is."""
+        found = standing.look(control, self.app, files)
+        if not (self.stamps and found.kind in {"inconsistent", "foreign"}):  # a stamp is their way out
+            found.require()
+        check_target(control, self.app)
+        history.prepare(control, self.app)
 
     def _attempt(self, steps: Steps, once: Callable[[int], None]) -> None:
         def again(error: BaseException) -> bool:
@@ -198,16 +207,8 @@ def _probe_for_pooler(control: Connection, connection: sqlalchemy.Connection) ->
 def check_target(control: Connection, app: str) -> None:
     """Raise TargetError where this login cannot migrate `app` here, or where another tool seems to have."""
     database, login = control.execute("SELECT current_database(), session_user").fetchone() or ("", "")
-    # not by to_regclass: schema public is closed to owners here
-    if _scalar(
-        control,
-        "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE n.nspname = 'public' AND c.relname = 'alembic_version')",
-    ):
-        raise TargetError(
-            f"database {database} has a table public.alembic_version: it was migrated without the app's schema;"
-            f" drop that table once nothing needs it, ours is {app}.alembic_version"
-        )
+    if says := history.foreign(control, app):
+        raise TargetError(says)
     schema = sql.Identifier(app)
     if _scalar(control, "SELECT NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = %s)", app):
         try:

@@ -1,5 +1,6 @@
 """Under which conditions migrations run: one at a time, on files that were never edited, as the owner, directly."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import alembic.config
 import psycopg
 import pytest
 import tenacity
@@ -16,8 +18,10 @@ import tenacity
 from db import apps, migrations
 from db.errors import HistoryError, LoginError, MigrationError, RevisionError, TargetError, UnknownAppError
 from db.migrations import lock, waits
+from db.migrations.standing import standing
 from tests.db.conftest import Prepare, Prepared, add_revision
 
+CHECKOUT = Path(__file__).parents[2]
 ALL = tuple(it.revision for it in migrations.revisions("maps"))
 FIRST, SECOND, LAST = ALL
 WORKS = 'op.execute("CREATE TABLE maps.half_done ()")'
@@ -161,7 +165,7 @@ class TestAppliedRevisionsAreNeverEdited:
         message = str(failure.value)
         assert f"{FIRST} was edited after it was applied" in message
         assert f"{SECOND} was edited after it was applied" in message
-        assert "0004_further is applied but has no file here (is this checkout older than the database?)" in message
+        assert "it has 0004_further but not 0004_other: it was migrated from another branch" in message
         assert "\n" not in message
         assert maps.rows(EVERYTHING) == before
 
@@ -220,6 +224,31 @@ class TestAppliedRevisionsAreNeverEdited:
         with pytest.raises(HistoryError, match=f"{FIRST} is applied but not recorded in migration_history"):
             migrations.plan("maps", migrated.owner_url)
 
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            f"UPDATE maps.alembic_version SET version_num = '{FIRST}'",
+            "DELETE FROM maps.alembic_version",
+            f"INSERT INTO maps.alembic_version VALUES ('{FIRST}')",
+            f"DELETE FROM maps.migration_history WHERE revision = '{LAST}'",
+            "DELETE FROM maps.migration_history",
+        ],
+    )
+    def test_the_way_out_of_what_was_changed_by_hand_is_the_command_that_is_told(
+        self, migrated: Prepared, monkeypatch: pytest.MonkeyPatch, statement: str
+    ) -> None:
+        with closing(migrated.admin()) as admin:
+            admin.execute(statement.encode())
+        found = standing("maps", migrated.owner_url)
+        assert found.kind == "inconsistent"
+        [command] = re.findall(r"`alembic ([^`]*)`", found.says)
+        assert command == f"-n maps stamp --purge {LAST}"
+
+        monkeypatch.setenv("POSTGRES_DIRECT_URL", migrated.owner_url)
+        alembic.config.main(["-c", str(CHECKOUT / "alembic.ini"), *command.split()])
+
+        assert standing("maps", migrated.owner_url).kind == "current"
+
 
 class TestWhatIsRefusedBeforeAnythingIsTried:
     def test_an_unknown_revision(self, maps: Prepared) -> None:
@@ -243,6 +272,11 @@ class TestWhatIsRefusedBeforeAnythingIsTried:
         other = prepare("dovvybuddy")
 
         with pytest.raises(TargetError, match=r"has no schema maps and dovvybuddy_owner_1 may not create it"):
+            migrations.upgrade("maps", other.owner_url, report=silent)
+        migrations.upgrade("dovvybuddy", other.owner_url, report=silent)
+        with pytest.raises(
+            TargetError, match=r"has no schema maps but tables of others \(dovvybuddy\.alembic_version\)"
+        ):
             migrations.upgrade("maps", other.owner_url, report=silent)
 
     def test_a_database_with_another_tools_version_table(self, maps: Prepared) -> None:

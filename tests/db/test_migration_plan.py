@@ -221,7 +221,10 @@ class TestWhatADatabaseIs:
         found = standing("maps", migrated.owner_url, home=home)
 
         assert (found.kind, found.pending) == ("diverged", ())
-        assert found.says == "it has 0004_further but not 0003_other: it was migrated from another branch"
+        assert found.says == (
+            "it has 0004_further but not 0003_other: it was migrated from another branch: check that out (a dev stack"
+            " can also be made anew: pgstack reset)"
+        )
 
     def test_an_edited_file_is_named(self, migrated: Prepared, home: Path) -> None:
         path = home / f"alembic/versions/maps/{FIRST}.py"
@@ -238,7 +241,7 @@ class TestWhatADatabaseIs:
             (
                 "CREATE TABLE maps.users (); CREATE TABLE maps.wp_posts ()",
                 "foreign",
-                "schema maps has table users, table wp_posts but no record of migrations: another tool made them",
+                "schema maps has table users, wp_posts but no record of migrations: another tool made them",
             ),
             (
                 "CREATE TABLE maps.alembic_version AS SELECT 'ae10' AS version_num;"
@@ -246,7 +249,17 @@ class TestWhatADatabaseIs:
                 "foreign",
                 "it was migrated by other files than these: ae10",
             ),
+            (
+                "CREATE TABLE maps.alembic_version (v int)",
+                "foreign",
+                "table maps.alembic_version has no column version_num: another tool made it",
+            ),
             ("CREATE TABLE public.unrelated ()", "empty", "nothing was migrated yet, 3 pending"),
+            (
+                "DROP SCHEMA maps; CREATE SCHEMA auth; CREATE TABLE auth.users ()",
+                "empty",
+                "nothing was migrated yet, 3 pending",
+            ),
         ],
     )
     def test_one_that_is_not_ours_is_left_alone(self, maps: Prepared, made: str, kind: Kind, says: str) -> None:
@@ -256,6 +269,21 @@ class TestWhatADatabaseIs:
         found = standing("maps", maps.owner_url)
 
         assert (found.kind, found.says) == (kind, says)
+
+    @pytest.mark.parametrize(
+        "made", ["DROP SCHEMA maps; CREATE TABLE public.users ()", "CREATE TABLE public.alembic_version ()"]
+    )
+    def test_tables_of_others_are_named_and_end_with_1(self, maps: Prepared, made: str) -> None:
+        with closing(maps.admin()) as admin:
+            admin.execute(made.encode())
+
+        done = plan("maps", "--url", maps.owner_url)
+
+        assert done.returncode == 1
+        assert done.stdout.startswith("maps: foreign (database ")
+        with pytest.raises(TargetError) as refused:
+            migrations.upgrade("maps", maps.owner_url, report=silent)
+        assert f"maps: foreign ({str(refused.value).removesuffix('. Nothing was changed')})\n" == done.stdout
 
     def test_one_that_the_login_may_not_look_into_is_one_line(self, maps: Prepared) -> None:
         with closing(maps.admin()) as admin:
