@@ -6,7 +6,7 @@ schema costs nothing, and a failed update leaves the state as it was: the next `
 
 import datetime
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,13 @@ class Schema(pulumi.ComponentResource):
 
         pulumi.Stash(
             name,
-            input={"generation": GENERATION, "incarnation": platform.incarnation, "apps": wanted},
+            input={
+                "generation": GENERATION,
+                "incarnation": platform.incarnation,
+                "apps": wanted,
+                # the bootstrap does something about it; what most stacks leave alone is not in their state
+                **({"embeddings": settings.embeddings} if settings.embeddings != "auto" else {}),
+            },
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=list(platform.ready),
@@ -138,11 +144,26 @@ def goes_down(app: str, current: str | None, target: str) -> bool:
     return target in order and current in order and order.index(target) < order.index(current)
 
 
-def _bring_up_to_date(settings: Settings, app: str, url: str, ca_file: Path) -> None:
+def migrate(
+    settings: Settings, app: str, url: str, ca_file: Path | None, *, report: Callable[[str], None] = pulumi.log.info
+) -> None:
+    """Bring the schema of `app` up or down to the revision that the settings want. Raises what the migrations raise."""
     target = settings.revisions.get(app, "head")
     if goes_down(app, migrations.current(app, url, ca_file=ca_file), target):
-        migrations.downgrade(app, url, ca_file=ca_file, target=target, report=pulumi.log.info)
-    else:
-        migrations.upgrade(app, url, ca_file=ca_file, target=target, report=pulumi.log.info, drafts=settings.disposable)
+        migrations.downgrade(app, url, ca_file=ca_file, target=target, report=report)
+        return
+    migrations.upgrade(
+        app,
+        url,
+        ca_file=ca_file,
+        target=target,
+        report=report,
+        drafts=settings.disposable,
+        embeddings=settings.embeddings,
+    )
+
+
+def _bring_up_to_date(settings: Settings, app: str, url: str, ca_file: Path) -> None:
+    migrate(settings, app, url, ca_file)
     sets = tuple(content(app, settings)["seeds"])
     seeds.seed(app, url, sets, ca_file=ca_file, report=pulumi.log.info, environment=settings.environment)

@@ -106,6 +106,7 @@ class Settings(BaseModel):
         "panamia",
     )
     seeds: Annotated[tuple[str, ...], BeforeValidator(_decoded)] = ("base",)
+    embeddings: Literal["auto", "vector", "jsonb"] = "auto"
     revisions: Annotated[Mapping[str, str], BeforeValidator(_decoded)] = Field(default_factory=dict)
     memory: Annotated[int, BeforeValidator(size), Field(ge=_SMALLEST_MEMORY)] = GIB
     address: Annotated[str, AfterValidator(_ipv4)] = "127.0.0.1"
@@ -189,6 +190,7 @@ _ALLOWED: Mapping[str, Callable[[], str]] = {
     "environment": lambda: "give dev, preview, staging or production",
     "apps": lambda: f"give a list, each once, of {', '.join(known_apps.names())}",
     "seeds": lambda: f"give a list, each once, of {', '.join(known_seeds.SETS)}",
+    "embeddings": lambda: "give auto, vector or jsonb",
     "revisions": lambda: "give a map of application to revision",
     "memory": lambda: "give a size such as 512MB or 4GB, at least 256MB",
     "address": lambda: "give an IPv4 address of the host, such as 127.0.0.1",

@@ -38,10 +38,11 @@ def upgrade(
     report: Callable[[str], None],
     home: Path,
     drafts: bool,
+    embeddings: str,
 ) -> tuple[str, ...]:
     """See db.migrations.upgrade."""
     applicable(app, target, home=home)
-    job = Job(app, DatabaseURL.parse(url), ca_file, report, home, drafts=drafts)
+    job = Job(app, DatabaseURL.parse(url), ca_file, report, home, drafts=drafts, embeddings=embeddings)
     return _run(job, lambda config: alembic.command.upgrade(config, target))
 
 

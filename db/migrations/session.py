@@ -52,6 +52,8 @@ class Job:
     writes: bool = True
     drafts: bool = False
     """Whether files may run that the sum file has no line for."""
+    embeddings: str = "auto"
+    """How a first migration stores them; see db.settings.embeddings."""
     stamps: bool = False
     """Whether it only declares where the database is."""
     done: list[str] = field(default_factory=list)

@@ -44,6 +44,13 @@ def test_a_stack_s_name_makes_host_names(name: str) -> None:
         parse("pgstack", name, {})
 
 
+def test_embeddings_are_stored_in_one_of_three_ways() -> None:
+    assert parse("pgstack", "x", {}).embeddings == "auto"
+    assert problems(embeddings="json") == [
+        'pgstack:embeddings is "json": give auto, vector or jsonb (stacks/Pulumi.dev.yaml)'
+    ]
+
+
 def test_sizes_are_powers_of_1024() -> None:
     assert parse("pgstack", "x", {"pgstack:memory": "512MB"}).memory == 512 * MIB
 
