@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -55,8 +56,11 @@ def lint(
                 raise UnknownError(f'{app} has no revision "{revision}": there are {", ".join(only)}')
         edited = [it for it in committed.refused(named=base, staged=staged) if it.app in names]
         found = gates.refused(names, home=home, only=revision, edited=edited)
+        unseen = "" if staged else committed.unseen(named=base)
     for it in found:
         print(it)
+    if unseen:
+        print(unseen, file=sys.stderr)
     if found:
         raise typer.Exit(FAILED)
     print(f"{', '.join(names)}: nothing to refuse")

@@ -25,12 +25,13 @@ def base(home: Path = HOME, *, named: str | None = None) -> str | None:
     """
     head = _commit(home, "HEAD")
     if head is None:
+        if (home / ".git").exists() and _git(home, "rev-parse", "--git-dir") is None:  # another user's, for instance
+            raise RevisionError(f"git can't read {home}, so nobody can tell what is released: `git status` says why")
         return None
     branch = named or _default(home)
     if branch is None and not (_git(home, "remote") or "").strip():
         return head
-    shallow = (_git(home, "rev-parse", "--is-shallow-repository") or "").strip() == "true"
-    fetch = "`git fetch --unshallow`, in CI a checkout of the whole history" if shallow else "`git fetch origin`"
+    fetch = "`git fetch --unshallow`, in CI a checkout of the whole history" if _shallow(home) else "`git fetch origin`"
     if branch is None or _commit(home, branch) is None:
         told = f'the base branch "{branch}"' if branch else "the remote's base branch"
         raise RevisionError(
@@ -53,6 +54,20 @@ def _default(home: Path) -> str | None:
 def _commit(home: Path, name: str) -> str | None:
     found = _git(home, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
     return found.strip() if found is not None else None
+
+
+def _shallow(home: Path) -> bool:
+    return (_git(home, "rev-parse", "--is-shallow-repository") or "").strip() == "true"
+
+
+def unseen(home: Path = HOME, *, named: str | None = None) -> str:
+    """What `refused` can't compare though nothing is wrong with the checkout, "" if it compares all."""
+    released = base(home, named=named)
+    if released is None:
+        return "not compared with a base branch: this is no Git checkout with a commit"
+    if released == _commit(home, "HEAD") and _shallow(home) and _commit(home, "HEAD^1") is None:
+        return "the last commit was not compared with the one before it: this clone is shallow (git fetch --deepen=1)"
+    return ""
 
 
 def refused(home: Path = HOME, *, named: str | None = None, staged: bool = False) -> list[Finding]:
@@ -89,7 +104,7 @@ def edited(commit: str, home: Path = HOME, *, staged: bool = False) -> list[Find
         if path.suffix == ".py" and status != "A":
             what = "was removed" if status == "D" else "was edited"
             says = (
-                f"it {what} since commit {commit[:12]}, when it was released: bring it back"
+                f"it {what} since commit {commit[:12]} of the base branch: bring it back"
                 f" (git checkout {commit[:12]} -- {name}), and make the change as a new revision"
             )
             found.append(Finding(path.parent.name, path.name, "committed", says))

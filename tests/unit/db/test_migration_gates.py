@@ -259,9 +259,29 @@ class TestTheBaseBranch:
             committed.base(repository, named="nowhere")
         git(repository, "branch", "--delete", "--force", "main")
         assert committed.base(repository) == head(repository), "without another line, this one is the released one"
+        (repository / ".git/HEAD").rename(repository / "HEAD")
+        with pytest.raises(
+            RevisionError, match=r"^git can't read .*, so nobody can tell what is released: `git status`"
+        ):
+            committed.refused(repository)
         shutil.rmtree(repository / ".git")
         assert committed.base(repository) is None
+        assert committed.unseen(repository) == "not compared with a base branch: this is no Git checkout with a commit"
         assert committed.refused(repository) == []
+
+    def test_a_shallow_clone_of_the_base_branch_says_what_it_could_not_compare(
+        self, repository: Path, tmp_path: Path
+    ) -> None:
+        git(repository, "checkout", "--quiet", "main")
+        commit_on(repository, "later")
+
+        shallow = clone(repository, tmp_path, "--depth=1")
+        assert committed.refused(shallow) == []
+        assert "the last commit was not compared with the one before it: this clone is shallow" in committed.unseen(
+            shallow
+        )
+        git(shallow, "fetch", "--quiet", "--deepen=1", "origin")
+        assert committed.unseen(shallow) == ""
 
     def test_on_the_base_branch_its_last_commit_is_judged_too(self, repository: Path) -> None:
         git(repository, "checkout", "--quiet", "main")
