@@ -10,7 +10,7 @@ from db.migrations.revisions import Revision
 
 # by these a revision tells whether its SQL is printed or run, or reaches the connection past what is printed
 _TELLS_PRINTING = {"is_offline_mode", "as_sql", "get_bind"}
-_CONNECTIONS = {"bind", "connection"}  # of Alembic's context
+_CONNECTIONS = {"bind", "connection", "config", "run_async", "connect", "create_engine"}  # as attributes only
 _COMMAND = re.compile(r"alembic -n (\S+) downgrade (\S+)")
 
 

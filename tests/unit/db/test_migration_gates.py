@@ -150,6 +150,12 @@ class TestHeaderAndCode:
             ),
             (
                 WORKS,
+                'context.config.attributes["job"] and op.execute("DELETE FROM maps.users")',
+                "line 16 uses config: what it sends then is neither linted nor planned; ask within the SQL,"
+                " or use in_batches",
+            ),
+            (
+                WORKS,
                 'getattr(op, "get_bind")().exec_driver_sql("DELETE FROM maps.users")',
                 "line 16 uses get_bind: what it sends then is neither linted nor planned; ask within the SQL,"
                 " or use in_batches",
