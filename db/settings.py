@@ -28,8 +28,10 @@ _SWITCH = {"on": True, "off": False}
 EMBEDDINGS = ("auto", "vector", "jsonb")
 
 
-def embeddings(environ: Mapping[str, str] | None = None) -> str:
-    """DB_EMBEDDINGS, one of EMBEDDINGS. Raises SettingsError for another word."""
+def embeddings(chosen: str = "auto", environ: Mapping[str, str] | None = None) -> str:
+    """`chosen`, or DB_EMBEDDINGS where that is auto: one of EMBEDDINGS. Raises SettingsError for another word."""
+    if chosen != "auto":
+        return chosen
     chosen = ((os.environ if environ is None else environ).get("DB_EMBEDDINGS") or "auto").lower()
     if chosen not in EMBEDDINGS:
         raise SettingsError(f'DB_EMBEDDINGS is "{chosen}": write {", ".join(EMBEDDINGS[:-1])} or {EMBEDDINGS[-1]}')

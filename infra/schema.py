@@ -6,13 +6,14 @@ schema costs nothing, and a failed update leaves the state as it was: the next `
 
 import datetime
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pulumi
 
 from db import apps, migrations, seeds
+from db.migrations import sums
 from infra.hooks import before_change, resolved, step
 from infra.platform import Platform
 from infra.settings import Settings
@@ -55,7 +56,13 @@ class Schema(pulumi.ComponentResource):
 
         pulumi.Stash(
             name,
-            input={"generation": GENERATION, "incarnation": platform.incarnation, "apps": wanted},
+            input={
+                "generation": GENERATION,
+                "incarnation": platform.incarnation,
+                "apps": wanted,
+                # the bootstrap does something about it; what most stacks leave alone is not in their state
+                **({"embeddings": settings.embeddings} if settings.embeddings != "auto" else {}),
+            },
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=list(platform.ready),
@@ -69,11 +76,13 @@ def content(app: str, settings: Settings) -> dict[str, Any]:
     """What an application's database is to contain: the target revision, and the checksums on the way there.
 
     A database that is held at an older revision is not seeded: seeds are rows of the newest tables. Raises
-    RevisionError for a target or a file that is wrong.
+    RevisionError for a target or a file that is wrong, and for a draft in an environment that lasts.
     """
     target = settings.revisions.get(app, "head")
-    reached = migrations.applicable(app, target)
-    newest = reached == migrations.revisions(app)
+    files, reached = migrations.revisions(app), migrations.applicable(app, target)
+    if not settings.disposable:
+        sums.verify(app, files)
+    newest = reached == files
     return {
         "target": target,
         "revisions": {it.revision: it.checksum for it in reached},
@@ -135,11 +144,26 @@ def goes_down(app: str, current: str | None, target: str) -> bool:
     return target in order and current in order and order.index(target) < order.index(current)
 
 
-def _bring_up_to_date(settings: Settings, app: str, url: str, ca_file: Path) -> None:
+def migrate(
+    settings: Settings, app: str, url: str, ca_file: Path | None, *, report: Callable[[str], None] = pulumi.log.info
+) -> None:
+    """Bring the schema of `app` up or down to the revision that the settings want. Raises what the migrations raise."""
     target = settings.revisions.get(app, "head")
     if goes_down(app, migrations.current(app, url, ca_file=ca_file), target):
-        migrations.downgrade(app, url, ca_file=ca_file, target=target, report=pulumi.log.info)
-    else:
-        migrations.upgrade(app, url, ca_file=ca_file, target=target, report=pulumi.log.info)
+        migrations.downgrade(app, url, ca_file=ca_file, target=target, report=report)
+        return
+    migrations.upgrade(
+        app,
+        url,
+        ca_file=ca_file,
+        target=target,
+        report=report,
+        drafts=settings.disposable,
+        embeddings=settings.embeddings,
+    )
+
+
+def _bring_up_to_date(settings: Settings, app: str, url: str, ca_file: Path) -> None:
+    migrate(settings, app, url, ca_file)
     sets = tuple(content(app, settings)["seeds"])
     seeds.seed(app, url, sets, ca_file=ca_file, report=pulumi.log.info, environment=settings.environment)

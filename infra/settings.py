@@ -115,6 +115,7 @@ class Settings(BaseModel):
         "panamia",
     )
     seeds: Annotated[tuple[str, ...], BeforeValidator(_decoded)] = ("base",)
+    embeddings: Literal["auto", "vector", "jsonb"] = "auto"
     revisions: Annotated[Mapping[str, str], BeforeValidator(_decoded)] = Field(default_factory=dict)
     generations: Annotated[Mapping[Annotated[int, Field(ge=2)], Origin], BeforeValidator(_decoded)] = Field(
         default_factory=dict
@@ -201,6 +202,7 @@ _ALLOWED: Mapping[str, Callable[[], str]] = {
     "environment": lambda: "give dev, preview, staging or production",
     "apps": lambda: f"give a list, each once, of {', '.join(known_apps.names())}",
     "seeds": lambda: f"give a list, each once, of {', '.join(known_seeds.SETS)}",
+    "embeddings": lambda: "give auto, vector or jsonb",
     "revisions": lambda: "give a map of application to revision",
     "generations": lambda: "leave it to `pgstack restore run` and `drop`: a map of number to backup and lsn",
     "memory": lambda: "give a size such as 512MB or 4GB, at least 256MB",

@@ -48,33 +48,31 @@ def check(app: str, url: str, *, ca_file: str | Path | None = None) -> Checked:
     Raises the errors of db.errors for what keeps it from being looked at at all; no message shows the password.
     """
     from db import connections, migrations  # noqa: PLC0415 - after what fails fast
-    from db.errors import HistoryError, SnapshotError  # noqa: PLC0415
-    from db.migrations import drift, history, snapshot  # noqa: PLC0415
+    from db.errors import SnapshotError, TargetError  # noqa: PLC0415
+    from db.migrations import drift, snapshot, standing  # noqa: PLC0415
     from db.urls import DatabaseURL  # noqa: PLC0415
 
     files = migrations.revisions(app)
-    told: list[str] = []
     with closing(connections.connect(DatabaseURL.parse(url), ca_file=ca_file, name="pgstack check")) as connection:
+        told: tuple[str, ...]
+        it: standing.Standing | None = None
         try:
-            history.compare(connection, app, files)
-        except HistoryError as error:
-            told = [str(error)]
+            it = standing.look(connection, app, files)
+        except TargetError as error:  # whoever took that right may have done more, and the catalogue is everyone's
+            told = (str(error),)
+        else:
+            told = tuple(f"{pending.revision} is pending" for pending in it.pending) if it.agrees else (it.says,)
         found = snapshot.read(connection, app)
-    at, names = found.revision, [it.revision for it in files]
-    if at is None or at in names:
-        told += [f"{name} is pending" for name in names[names.index(at) + 1 if at else 0 :]]
     try:
         expected = snapshot.load(app, vectors=found.vectors)
     except SnapshotError as error:
-        return Checked(app, tuple(told), unjudged=f"drift can't be judged: {error}")
-    if at == expected.revision:
-        return Checked(app, tuple(told), tuple(drift.compare(expected, found)))
-    if told:
-        reason = (
-            "drift can't be judged until `pgstack migrate up`: the repository describes the newest revision's schema"
-        )
+        return Checked(app, told, unjudged=f"drift can't be judged: {error}")
+    if it is None or [file.revision for file in it.applied[-1:]] == [expected.revision]:
+        return Checked(app, told, tuple(drift.compare(expected, found)))
+    if it.pending:
+        reason = "until `pgstack migrate up`: the repository describes the newest revision's schema"
+    elif it.kind == "current":
+        reason = f"while {snapshot.FILE} is of {expected.revision}: `{snapshot.COMMAND}` writes it anew"
     else:
-        reason = (
-            f"drift can't be judged: {snapshot.FILE} is of {expected.revision}: `{snapshot.COMMAND}` writes it anew"
-        )
-    return Checked(app, tuple(told), unjudged=reason)
+        reason = "against files that did not make it"
+    return Checked(app, told, unjudged=f"drift can't be judged {reason}")

@@ -15,7 +15,9 @@ App = Annotated[str | None, typer.Argument(metavar="[APP]", help="The applicatio
 
 Base = Annotated[
     str | None,
-    typer.Option("--base", envvar="PGSTACK_BASE", help="The branch whose files are released.", show_default="main"),
+    typer.Option(
+        "--base", envvar="PGSTACK_BASE", help="The branch whose files are released.", show_default="origin's, or main"
+    ),
 ]
 
 
@@ -23,13 +25,14 @@ def lint(
     app: App = None,
     revision: Annotated[str | None, typer.Argument(metavar="[REVISION]", help="One revision; all if left out.")] = None,
     staged: Annotated[
-        bool, typer.Option("--staged", help="What is about to be committed, against the last commit: for the hook.")
+        bool, typer.Option("--staged", help="What is about to be committed, not what lies in the folder: for the hook.")
     ] = False,
     base: Base = None,
 ) -> None:
     """Refuse migration files that were edited, lack their header or sum, or whose SQL would hurt a database in use.
 
-    Compares with the base branch: --base or $PGSTACK_BASE, else origin/main or main. Needs no database.
+    Files of the base branch (--base or $PGSTACK_BASE, else origin's, else main) are released; those of your own branch
+    are drafts. Needs no database.
     docs/migrations.md says what each gate wants, and how to do safely what it refuses.
 
     Examples:
@@ -44,7 +47,6 @@ def lint(
     names = _named(app)
     with tempfile.TemporaryDirectory(prefix="pgstack-staged-") as folder:
         home = migrations.HOME
-        since = committed.head() if staged else committed.base(named=base)
         if staged:
             home = Path(folder)
             committed.export_staged(home)
@@ -52,12 +54,13 @@ def lint(
             only = [it.revision for it in migrations.revisions(names[0], home=home)]
             if revision not in only:
                 raise UnknownError(f'{app} has no revision "{revision}": there are {", ".join(only)}')
-        if since is None and not staged:
-            print("not compared with a base branch: neither origin/main nor main is here", file=sys.stderr)
-        edited = [it for it in committed.edited(since, staged=staged) if it.app in names] if since else []
+        edited = [it for it in committed.refused(named=base, staged=staged) if it.app in names]
         found = gates.refused(names, home=home, only=revision, edited=edited)
+        unseen = "" if staged else committed.unseen(named=base)
     for it in found:
         print(it)
+    if unseen:
+        print(unseen, file=sys.stderr)
     if found:
         raise typer.Exit(FAILED)
     print(f"{', '.join(names)}: nothing to refuse")
@@ -70,7 +73,7 @@ def write_sums(app: App = None, base: Base = None) -> None:
     """
     from db.migrations import committed, sums  # noqa: PLC0415 - not for help
 
-    released = committed.base(named=base) or committed.head()
+    released = committed.base(named=base)
     for name in _named(app):
         written = sums.write(name, committed.sums_at(released, name))
         print(f"{name}: {', '.join(written) if written else 'nothing new'}")

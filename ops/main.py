@@ -37,6 +37,23 @@ def _run() -> None:
     except DbError as error:
         print(f"pgstack: {error}", file=sys.stderr)
         sys.exit(UNKNOWN if isinstance(error, UnknownAppError) else FAILED)
+    except Exception as error:
+        said = _server_said(error)
+        if said is None:
+            raise
+        print(f"pgstack: {said}", file=sys.stderr)
+        sys.exit(FAILED)
+
+
+def _server_said(error: Exception) -> str | None:
+    """A refusal of the database's that no verb foresaw, as one line; None for any other error."""
+    import psycopg  # noqa: PLC0415 - not for help
+
+    cause = getattr(error, "orig", None) or error  # SQLAlchemy wraps it
+    if not isinstance(cause, psycopg.Error):
+        return None
+    words = " ".join((cause.diag.message_primary or str(cause)).split())
+    return f"the database refused: {words}" + (f" (SQLSTATE {cause.sqlstate})" if cause.sqlstate else "")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def plan(
     """Say what the database is (empty, older, current ...), what is pending, and which locks that takes.
 
     Changes nothing.
-    Exit 1 where the files here can't migrate it: it is newer, of another branch, edited or not ours.
+    Exit 1 where the files here can't migrate it: it is newer, of another branch, edited, inconsistent or not ours.
 
     Examples:
 

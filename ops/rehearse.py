@@ -42,7 +42,7 @@ def rehearse(
     before = migrations.current(app, url, ca_file=ca_file) or "base"
     engine = Engine.connect(found.pulumi.environ)
     with copied(lambda command: engine.run(container, [*_AS_SUPERUSER, *command]), url, report=print) as copy:
-        done = migrations.upgrade(app, copy, ca_file=ca_file)
+        done = migrations.upgrade(app, copy, ca_file=ca_file, drafts=True)
         if undo and all(it.reversible for it in pending):
             migrations.downgrade(app, copy, target=before, ca_file=ca_file)
         elif undo:

@@ -23,7 +23,7 @@ def repair(
 
     The history keeps who did it, when and why. Nothing is migrated: what the two texts do otherwise stays different.
 
-    Example: pgstack migrate repair maps 0003_slugs --reason "draft applied before its review"
+    Example: pgstack migrate repair maps 0003_readers_see_no_tokens --reason "a comment was put right"
     """
     found = choose(stack, url, ca)
     from db.migrations.repair import repair as accept  # noqa: PLC0415 - after what fails fast

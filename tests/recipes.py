@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 
-from tests.db.conftest import Prepared
+from tests.db.conftest import Prepared, add_sum
 
 PAGE = Path(__file__).parents[1] / "docs" / "migrations.md"
 ROWS, CLIENTS = 1_000_000, 20
@@ -81,12 +81,14 @@ def write(home: Path, bodies: tuple[str, ...], *, after: str) -> list[str]:
         name = f"{number:04d}_step"
         final = "raise NotImplementedError" in body
         reversible, rollback = ("No", "restore a backup") if final else ("Yes", "alembic -n maps downgrade -1")
-        (home / "alembic/versions/maps" / f"{name}.py").write_text(
+        path = home / "alembic/versions/maps" / f"{name}.py"
+        path.write_text(
             '"""A step of a recipe.\n\nPurpose: a test\nTicket: N/A\n'
             f'Reversible: {reversible}\nRollback: {rollback}\n"""\n\n'
             f"import sqlalchemy as sa\nfrom alembic import op\n\n"
             f'revision = "{name}"\ndown_revision = "{after}"\n\n\n{body}'
         )
+        add_sum(path)
         names.append(name)
         after = name
     return names

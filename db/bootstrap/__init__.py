@@ -77,15 +77,19 @@ def bootstrap(
     accesses: Sequence[AppAccess],
     *,
     pooler_lookup: str | None = None,
+    embeddings: str = "auto",
     report: Callable[[str], None] = print,
     patience: float = 15.0,
 ) -> Bootstrapped:
     """Bring roles, databases, schemas, extensions, grants and settings to what `accesses` say.
 
     `pooler_lookup` names the role by which a pooler asks for verifiers, None where there is no pooler of ours.
-    `patience` is how many seconds to go on trying to connect, where `admin` is a mapping. Passwords leave this process
-    only as SCRAM verifiers. Raises BootstrapError, and ConnectError where `admin` is a mapping.
+    `embeddings` is "vector", "jsonb" or "auto", for which DB_EMBEDDINGS may say it. `patience` is how many seconds to
+    go on trying to connect, where `admin` is a mapping. Passwords leave this process only as SCRAM verifiers. Raises
+    BootstrapError, and ConnectError where `admin` is a mapping.
     """
     from db.bootstrap import steps  # noqa: PLC0415  # loads psycopg
 
-    return steps.run(admin, accesses, pooler_lookup=pooler_lookup, report=report, patience=patience)
+    return steps.run(
+        admin, accesses, pooler_lookup=pooler_lookup, embeddings=embeddings, report=report, patience=patience
+    )

@@ -6,7 +6,6 @@ from db.bootstrap import AppAccess
 from db.bootstrap.catalogue import Catalogue
 from db.bootstrap.roles import groups
 from db.errors import BootstrapError
-from db.settings import embeddings
 
 EXTENSION_SCHEMA = "extensions"
 REQUIRED = ("uuid-ossp", "pg_trgm")
@@ -60,7 +59,7 @@ def close_to_public(catalogue: Catalogue, database: str) -> None:
         catalogue.change(f"closed database {database} to PUBLIC", "REVOKE ALL ON DATABASE {} FROM PUBLIC", database)
 
 
-def ensure_contents(catalogue: Catalogue, access: AppAccess) -> tuple[list[str], tuple[str, ...]]:
+def ensure_contents(catalogue: Catalogue, access: AppAccess, embeddings: str) -> tuple[list[str], tuple[str, ...]]:
     """Schemas, extensions and privileges inside the database.
 
     Returns the schemas that hold the extensions, for the search_path, and the optional extensions that are missing.
@@ -79,9 +78,9 @@ def ensure_contents(catalogue: Catalogue, access: AppAccess) -> tuple[list[str],
     schemas = [EXTENSION_SCHEMA]
     missing = []
     for extension in (*REQUIRED, *OPTIONAL):
-        if extension == "vector" and embeddings() == "jsonb":
+        if extension == "vector" and embeddings == "jsonb":
             continue
-        schema = _ensure_extension(catalogue, extension, access.database)
+        schema = _ensure_extension(catalogue, extension, access.database, embeddings)
         if schema is None:
             missing.append(extension)
         elif schema not in schemas:  # somebody created it elsewhere before us; it is found there by the search_path
@@ -133,16 +132,18 @@ def _ensure_usage(catalogue: Catalogue, schema: str, names: tuple[str, ...]) -> 
             catalogue.change(f"granted USAGE on {schema} to {name}", "GRANT USAGE ON SCHEMA {} TO {}", schema, name)
 
 
-def _ensure_extension(catalogue: Catalogue, name: str, database: str) -> str | None:
+def _ensure_extension(catalogue: Catalogue, name: str, database: str, embeddings: str) -> str | None:
     """The schema the extension stands in, None where the server does not have an optional one."""
     query = "SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = %s"
     schema = catalogue.value(query, name)
     if schema is None:
         if not catalogue.value("SELECT 1 FROM pg_available_extensions WHERE name = %s", name):
-            if name in OPTIONAL and embeddings() == "auto":
+            if name in OPTIONAL and embeddings == "auto":
                 return None
             cure = (
-                "install pgvector, or set DB_EMBEDDINGS to jsonb" if name == "vector" else "install its contrib package"
+                "install pgvector, or set DB_EMBEDDINGS to jsonb (of a stack: pgstack:embeddings)"
+                if name == "vector"
+                else "install its contrib package"
             )
             raise BootstrapError(f"the server of database {database} lacks extension {name}: {cure}")
         catalogue.change(

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import psycopg
 
+from db import settings
 from db.bootstrap import Admin, AppAccess, Bootstrapped
 from db.bootstrap.catalogue import Catalogue, Connection
 from db.bootstrap.databases import close_to_public, ensure_contents, ensure_database
@@ -26,6 +27,7 @@ def run(
     accesses: Sequence[AppAccess],
     *,
     pooler_lookup: str | None,
+    embeddings: str,
     report: Callable[[str], None],
     patience: float,
 ) -> Bootstrapped:
@@ -49,7 +51,7 @@ def run(
                 _explained(f"cannot prepare database {access.database} as {control.info.user}"),
             ):
                 inside = Catalogue(connection, changes, report)
-                schemas, missing[access.app] = ensure_contents(inside, access)
+                schemas, missing[access.app] = ensure_contents(inside, access, settings.embeddings(embeddings))
                 ensure_guest(inside, access)
                 ensure_settings(cluster, access, schemas)
             for extension in missing[access.app]:

@@ -24,15 +24,22 @@ def upgrade(
     target: str = "head",
     report: Callable[[str], None] = print,
     home: Path = HOME,
+    drafts: bool = False,
+    embeddings: str = "auto",
 ) -> tuple[str, ...]:
     """Apply what is pending up to `target`; returns the revisions applied, none if there was nothing to do.
 
-    `url` is the direct (not pooled) URL of a login that owns the app's schema. Raises MigrationError where a revision
+    `url` is the direct (not pooled) URL of a login that owns the app's schema. `drafts` are files without a line in the
+    sum file: refused by name unless this is a database that may be made anew.
+    `embeddings` is how a first migration stores them: "vector", "jsonb" or "auto", for which DB_EMBEDDINGS may say it.
+    Raises MigrationError where a revision
     fails, and the other errors of db.errors before anything was tried.
     """
     from db.migrations import runner  # noqa: PLC0415  # loads SQLAlchemy and Alembic
 
-    return runner.upgrade(app, url, ca_file=ca_file, target=target, report=report, home=home)
+    return runner.upgrade(
+        app, url, ca_file=ca_file, target=target, report=report, home=home, drafts=drafts, embeddings=embeddings
+    )
 
 
 def downgrade(

@@ -33,8 +33,8 @@ def in_batches(table: str, statement: str, *, key: str = "id") -> int:
     `table` is "schema.table". `statement` changes rows of it; it holds {batch}, which becomes the condition for one
     batch (`id > ... AND id <= ...`), and passes over rows that are done: it is run again until it changes nothing. The
     size of a batch follows the time it takes. What fills in new rows (a default, a trigger) must be there before.
-    Leaves the transaction, so it is alone in its revision. Raises RevisionError for a statement without {batch}, and
-    for one that changes rows again that are done.
+    Leaves the transaction, so it is alone in its revision. Raises RevisionError for a statement without {batch}, for
+    one that changes rows again that are done, and where a row has no key.
     """
     if "{batch}" not in statement:
         raise RevisionError(f'in_batches("{table}"): the statement lacks {{batch}}, and would change all rows at once')
@@ -51,18 +51,31 @@ def _run(connection: sqlalchemy.Connection, table: str, statement: str, key: str
     estimate = connection.scalar(sqlalchemy.text(known), {"table": table})
     if estimate is None:
         raise RevisionError(f'in_batches("{table}"): there is no such table; write it as "schema.table"')
+    _refuse_no_key(connection, table, key)
     _try_twice(connection, table, statement, key, report)
-    total = 0
+    total = most = 0
     for _ in range(_PASSES):
         changed, seen = _pass(connection, table, statement, key, estimate, report)
-        total += changed
+        total, most = total + changed, max(most, seen)  # the last pass sees none of the rows that were deleted
         if not changed:
-            report(f"{table}: {total:,} of {seen:,} rows changed")
+            _refuse_no_key(connection, table, key)
+            report(f"{table}: {total:,} of {most:,} rows changed")
             return total
     raise RevisionError(
         f"{table} still has rows to change after {_PASSES} passes: is what writes new rows deployed in the form that"
         " needs no change?"
     )
+
+
+def _refuse_no_key(connection: sqlalchemy.Connection, table: str, key: str) -> None:
+    """Raise RevisionError where rows have no key: no batch would ever hold them."""
+    nullable = "SELECT NOT attnotnull FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attname = :key"
+    if connection.scalar(sqlalchemy.text(nullable), {"table": table, "key": key.strip('"')}) is False:
+        return
+    if connection.scalar(sqlalchemy.text(f"SELECT EXISTS (SELECT FROM {table} WHERE {key} IS NULL)")):  # noqa: S608
+        raise RevisionError(
+            f"{table} has rows whose {key} is NULL, which no batch takes: name a key that every row has, or fill it"
+        )
 
 
 def _try_twice(

@@ -11,31 +11,80 @@ from db.migrations import sums
 from db.migrations.findings import Finding
 from db.migrations.revisions import HOME
 
-_BRANCHES = ("origin/main", "main")
 _FOLDER = "alembic/versions"
+_DEFAULTS = ("main", "master")  # where origin/HEAD does not say
 
 
 def base(home: Path = HOME, *, named: str | None = None) -> str | None:
-    """The commit at which this branch left the base branch: `named`, else origin/main or main; None without any.
+    """The commit up to which migrations are released: where HEAD left the base branch; None without Git or a commit.
 
-    Raises RevisionError where `named` is no commit, or one that this branch never left.
+    The base branch is `named`, else that of the remote origin, else main or master. On the base branch itself that is
+    HEAD, or, where it was not pushed yet, what the remote has. Without a remote and such a branch, HEAD is released.
+    Raises RevisionError where the base branch is not here, or shares no commit that is: what can't be compared might
+    have been edited.
     """
-    for branch in (named,) if named else _BRANCHES:
-        if _git(home, "rev-parse", "--verify", "--quiet", f"{branch}^{{commit}}") is not None:
-            left = _git(home, "merge-base", str(branch), "HEAD")
-            if left is not None:
-                return left.strip()
-            if named:
-                raise RevisionError(f'the base branch "{named}" shares no commit with HEAD: fetch its history')
-    if named:
-        raise RevisionError(f'the base branch "{named}" is no commit here: name another, or fetch it')
-    return None
+    head = _commit(home, "HEAD")
+    if head is None:
+        if (home / ".git").exists() and _git(home, "rev-parse", "--git-dir") is None:  # another user's, for instance
+            raise RevisionError(f"git can't read {home}, so nobody can tell what is released: `git status` says why")
+        return None
+    branch = named or _default(home)
+    if branch is None and not (_git(home, "remote") or "").strip():
+        return head
+    fetch = "`git fetch --unshallow`, in CI a checkout of the whole history" if _shallow(home) else "`git fetch origin`"
+    if branch is None or _commit(home, branch) is None:
+        told = f'the base branch "{branch}"' if branch else "the remote's base branch"
+        raise RevisionError(
+            f"{told} is no commit here, so nobody can tell which migrations are released: {fetch}, or name a branch"
+            " that is here with --base or PGSTACK_BASE"
+        )
+    left = _git(home, "merge-base", branch, "HEAD")
+    if left is None:
+        raise RevisionError(f'the base branch "{branch}" shares no commit with HEAD: fetch its history ({fetch})')
+    return left.strip()
 
 
-def head(home: Path = HOME) -> str | None:
-    """The commit that is checked out, None before the first one or without Git."""
-    found = _git(home, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+def _default(home: Path) -> str | None:
+    """The base branch of this checkout."""
+    said = (_git(home, "symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD") or "").strip()
+    branches = [*([said] if said else []), *(f"origin/{it}" for it in _DEFAULTS), *_DEFAULTS]
+    return next((it for it in branches if _commit(home, it)), None)
+
+
+def _commit(home: Path, name: str) -> str | None:
+    found = _git(home, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
     return found.strip() if found is not None else None
+
+
+def _shallow(home: Path) -> bool:
+    return (_git(home, "rev-parse", "--is-shallow-repository") or "").strip() == "true"
+
+
+def unseen(home: Path = HOME, *, named: str | None = None) -> str:
+    """What `refused` can't compare though nothing is wrong with the checkout, "" if it compares all."""
+    released = base(home, named=named)
+    if released is None:
+        return "not compared with a base branch: this is no Git checkout with a commit"
+    if released == _commit(home, "HEAD") and _shallow(home) and _commit(home, "HEAD^1") is None:
+        return "the last commit was not compared with the one before it: this clone is shallow (git fetch --deepen=1)"
+    return ""
+
+
+def refused(home: Path = HOME, *, named: str | None = None, staged: bool = False) -> list[Finding]:
+    """Released migration files that the working tree, or what is staged, has otherwise or not at all.
+
+    Where HEAD itself is released, its last commit is looked at too: in CI, a push to the base branch is that commit.
+    Nothing without Git. Raises what `base` raises.
+    """
+    released = base(home, named=named)
+    if released is None:
+        return []
+    found = edited(released, home, staged=staged)
+    before = _commit(home, "HEAD^1")
+    if not staged and released == _commit(home, "HEAD") and before is not None:
+        known = {(it.app, it.file) for it in found}
+        found += [it for it in edited(before, home) if (it.app, it.file) not in known]
+    return found
 
 
 def edited(commit: str, home: Path = HOME, *, staged: bool = False) -> list[Finding]:
@@ -54,7 +103,10 @@ def edited(commit: str, home: Path = HOME, *, staged: bool = False) -> list[Find
         path = Path(name)
         if path.suffix == ".py" and status != "A":
             what = "was removed" if status == "D" else "was edited"
-            says = f"it {what} since commit {commit[:12]}: bring it back, and make the change as a new revision"
+            says = (
+                f"it {what} since commit {commit[:12]} of the base branch: bring it back"
+                f" (git checkout {commit[:12]} -- {name}), and make the change as a new revision"
+            )
             found.append(Finding(path.parent.name, path.name, "committed", says))
     return found
 

@@ -11,11 +11,12 @@ SCHEMA = "extensions"
 
 
 def available(name: str) -> bool:
-    """Whether to use extension `name`: where the server can offer it, or, of vector, as DB_EMBEDDINGS says.
+    """Whether to use extension `name`: where the server can offer it, or, of vector, as the job or DB_EMBEDDINGS says.
 
     True when only SQL is printed (`--sql`), unless embeddings are to be JSONB.
     """
-    chosen = embeddings() if name == "vector" else "auto"
+    job = context.config.attributes.get("job")  # None where SQL is printed
+    chosen = embeddings(job.embeddings if job else "auto") if name == "vector" else "auto"
     if chosen != "auto":
         return chosen == "vector"
     if context.is_offline_mode():

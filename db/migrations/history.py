@@ -7,14 +7,14 @@ at most.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
 import sqlalchemy
 from psycopg import sql
 
-from db.errors import HistoryError
+from db.errors import HistoryError, TargetError
 from db.migrations.revisions import Revision
 
 TABLE = "migration_history"
@@ -39,7 +39,16 @@ _CREATE = (
         ON {schema}.migration_history (revision) WHERE reverted_at IS NULL""",
 )
 
+_COLUMNS = {
+    VERSION_TABLE: {"version_num"},
+    TABLE: {"revision", "checksum", "applied_at", "applied_by", "duration", "reverted_at", "reverted_by"},
+}
+
 Connection = psycopg.Connection[tuple[Any, ...]]
+Applied = Mapping[str, tuple[str, datetime.datetime]]
+"""Checksum and time (UTC) by revision."""
+Books = Mapping[tuple[str, str], tuple[set[str], bool]]
+"""Columns by schema and name of a bookkeeping table, and whether the login may read it."""
 
 
 def prepare(connection: Connection, app: str) -> None:
@@ -48,7 +57,8 @@ def prepare(connection: Connection, app: str) -> None:
     The default privileges give the application DML on every new table; a managed provider's may give more.
     """
     with connection.transaction():
-        if not (_exists(connection, app, TABLE) and _exists(connection, app, VERSION_TABLE)):
+        books = _books(connection, app)
+        if not all((app, table) in books for table in _COLUMNS):
             for statement in _CREATE:
                 connection.execute(sql.SQL(statement).format(schema=sql.Identifier(app)))
         grants = connection.execute(
@@ -67,8 +77,11 @@ def prepare(connection: Connection, app: str) -> None:
 
 
 def current(connection: Connection, app: str) -> str | None:
-    """The revision in alembic_version, None without one. Raises HistoryError where there are several."""
-    if not _exists(connection, app, VERSION_TABLE):
+    """The revision in alembic_version, None without one.
+
+    Raises HistoryError where there are several or the table is another tool's, TargetError where it may not be read.
+    """
+    if not _readable(connection, app, VERSION_TABLE):
         return None
     rows = connection.execute(sql.SQL("SELECT version_num FROM {}").format(sql.Identifier(app, VERSION_TABLE)))
     found = sorted(row[0] for row in rows)
@@ -77,9 +90,17 @@ def current(connection: Connection, app: str) -> str | None:
     return found[0] if found else None
 
 
-def recorded(connection: Connection, app: str) -> dict[str, tuple[str, datetime.datetime]]:
-    """Checksum and time by revision of what is applied and not undone, in that order; nothing without a history."""
-    if not _exists(connection, app, TABLE):
+def seen(connection: Connection, app: str) -> str | None:
+    """What `current` returns, and None where it can't be told."""
+    try:
+        return current(connection, app)
+    except (HistoryError, TargetError):
+        return None
+
+
+def recorded(connection: Connection, app: str) -> Applied:
+    """What is applied and not undone, in that order; nothing without a history. Raises what `current` raises."""
+    if not _readable(connection, app, TABLE):
         return {}
     rows = connection.execute(
         sql.SQL(
@@ -89,39 +110,9 @@ def recorded(connection: Connection, app: str) -> dict[str, tuple[str, datetime.
     return {revision: (checksum, when) for revision, checksum, when in rows}
 
 
-def compare(connection: Connection, app: str, files: Sequence[Revision]) -> None:
-    """Raise HistoryError listing every difference between the applied revisions and `files` (oldest first)."""
-    found = differences(recorded(connection, app), current(connection, app), files)
-    if found:
-        raise HistoryError(
-            f"the database's history of {app} and the files disagree: {'; '.join(found)}. Nothing was changed;"
-            " bring back the files as they were applied, and make a change as a new revision"
-            " (a dev stack can also be made anew: pgstack reset)"
-        )
-
-
-def differences(
-    applied: dict[str, tuple[str, datetime.datetime]], current: str | None, files: Sequence[Revision]
-) -> list[str]:
-    """One line a difference; pure, so tested without a database."""
-    names = [file.revision for file in files]
-    reached = names[: names.index(current) + 1] if current in names else []
-    found = [
-        f"{revision} is applied but has no file here (is this checkout older than the database?)"
-        for revision in applied
-        if revision not in names
-    ]
-    if current is not None and current not in names and current not in applied:
-        found.append(f"the database is at {current}, which has no file here")
-    for file in files:
-        checksum, when = applied.get(file.revision, (None, None))
-        if checksum is not None and when is not None and checksum != file.checksum:
-            found.append(f"{file.revision} was edited after it was applied ({when:%Y-%m-%d %H:%M} UTC)")
-        if checksum is None and file.revision in reached:
-            found.append(f"{file.revision} is applied but not recorded in {TABLE}")
-        if checksum is not None and current in (*names, None) and file.revision not in reached:
-            found.append(f"{file.revision} is recorded as applied but the database is at {current or 'base'}")
-    return found
+def foreign(connection: Connection, app: str) -> str:
+    """Why bookkeeping that is there is not ours, "" if it is."""
+    return _foreign(connection, app, _books(connection, app))
 
 
 def applied(connection: sqlalchemy.Connection, app: str, revision: Revision, seconds: float) -> None:
@@ -189,10 +180,43 @@ def _table(app: str) -> sqlalchemy.TableClause:
     return sqlalchemy.table(TABLE, *(sqlalchemy.column(name) for name in columns), schema=app)
 
 
-def _exists(connection: Connection, app: str, table: str) -> bool:
-    row = connection.execute(
-        "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE n.nspname = %s AND c.relname = %s)",
-        (app, table),
-    ).fetchone()
-    return row is not None and bool(row[0])
+def _readable(connection: Connection, app: str, table: str) -> bool:
+    """Whether `table` is there. Raises as `current` says where it is and can't be read."""
+    books = _books(connection, app)
+    if (app, table) not in books:
+        return False
+    if not books[app, table][1]:
+        raise TargetError(
+            f"{connection.info.user} may not look into schema {app} of database {connection.info.dbname} (no USAGE on"
+            f" it, or no SELECT on {app}.{table}): give the URL of its owner, or grant that"
+        )
+    if says := _foreign(connection, app, books):
+        raise HistoryError(says)
+    return True
+
+
+def _foreign(connection: Connection, app: str, books: Books) -> str:
+    if ("public", VERSION_TABLE) in books:
+        return (
+            f"database {connection.info.dbname} has a table public.{VERSION_TABLE}: it was migrated without the app's"
+            f" schema; drop that table once nothing needs it, ours is {app}.{VERSION_TABLE}"
+        )
+    for table, needed in _COLUMNS.items():
+        columns, _ = books.get((app, table), (needed, True))
+        if missing := needed - columns:
+            return f"table {app}.{table} has no column {', '.join(sorted(missing))}: another tool made it"
+    return ""
+
+
+def _books(connection: Connection, app: str) -> Books:
+    """The bookkeeping tables that are there."""
+    # not by to_regclass: schema public is closed to owners here
+    rows = connection.execute(
+        "SELECT n.nspname, c.relname, array(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid"
+        " AND attnum > 0 AND NOT attisdropped),"
+        " has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')"
+        " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE c.relname = ANY (%s) AND n.nspname = ANY (%s)",
+        ([TABLE, VERSION_TABLE], [app, "public"]),
+    )
+    return {(schema, table): (set(columns), readable) for schema, table, columns, readable in rows}

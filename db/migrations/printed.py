@@ -26,6 +26,8 @@ def upgrades(app: str, *, home: Path = HOME) -> dict[str, tuple[Statement, ...]]
     files = revisions(app, home=home)
     try:
         text = _printed(app, "base:head", home)
+    except runner.LoadError:  # which concerns one file, whichever is printed
+        raise
     except RevisionError:  # name the one that can't be printed
         for file in files:
             _one(app, file, home)
@@ -49,8 +51,8 @@ def _one(app: str, file: Revision, home: Path) -> None:
         _printed(app, f"{file.down_revision or 'base'}:{file.revision}", home)
     except RevisionError as error:
         raise RevisionError(
-            f"alembic/versions/{app}/{file.path.name}: its SQL can't be printed without a database ({error}): ask with"
-            " SQL inside the statement, or skip the question under `context.is_offline_mode()`"
+            f"alembic/versions/{app}/{file.path.name}: its SQL can't be printed without a database ({error}): ask"
+            " within the SQL, or use in_batches"
         ) from error
 
 

@@ -33,7 +33,7 @@ def repair(
     files = {file.revision: file for file in revisions(app, home=home)}
     if revision not in files:
         raise RevisionError(f'{app} has no revision "{revision}": there are {", ".join(files)}')
-    sums.verify(app, tuple(files.values()), home)
+    sums.verify(app, tuple(files.values()), home, drafts=True)
     source = engine.unpooled(DatabaseURL.parse(url), ca_file=ca_file, name="pgstack repair")
     with (
         closing(connections.connect(DatabaseURL.parse(url), ca_file=ca_file, name="pgstack repair")) as control,

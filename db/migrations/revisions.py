@@ -6,6 +6,7 @@ The preview of every deployment does this, so it parses with `ast` and loads nei
 from __future__ import annotations
 
 import ast
+import codecs
 import hashlib
 import re
 from dataclasses import dataclass
@@ -104,11 +105,9 @@ def read(app: str, path: Path) -> Revision:
     """One migration file. Raises RevisionError naming the file and all that its header lacks."""
     if not _FILE_NAME.fullmatch(path.name):
         raise RevisionError(f"{path.name}: name it like 0002_what_it_does.py")
+    text = _text(path)
     try:
-        text = path.read_bytes().decode()
         tree = ast.parse(text)
-    except UnicodeDecodeError as error:
-        raise RevisionError(f"{path.name}: byte {error.start} is not UTF-8, let alone ASCII") from None
     except SyntaxError as error:
         raise RevisionError(f"{path.name}: line {error.lineno} is no Python ({error.msg})") from None
     names = _assigned(tree)
@@ -118,6 +117,8 @@ def read(app: str, path: Path) -> Revision:
     if parent is not None and not isinstance(parent, str):
         raise RevisionError(f"{path.name}: down_revision must be one revision's name or None")
     header = _header(path.name, text)
+    for function in ("upgrade", "downgrade"):
+        _callable(path.name, tree, function)
     return Revision(
         app=app,
         revision=path.stem,
@@ -137,6 +138,33 @@ def _called(call: ast.Call) -> str:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name
     return ""
+
+
+def _text(path: Path) -> str:
+    """The file's text. Raises RevisionError unless it is ASCII with LF: then it is the same text on every machine."""
+    data = path.read_bytes()
+    if data.startswith(codecs.BOM_UTF8):
+        raise RevisionError(f"{path.name}: it begins with a byte order mark (BOM): write ASCII without one")
+    for number, line in enumerate(data.split(b"\n"), 1):
+        if b"\r" in line:
+            raise RevisionError(
+                f"{path.name}: line {number} ends in CRLF or CR: write LF (git config core.autocrlf input)"
+            )
+        if not line.isascii():
+            character = next(it for it in line.decode(errors="replace") if not it.isascii())
+            raise RevisionError(f"{path.name}: line {number} has {character!a}, which is not ASCII")
+    return data.decode()
+
+
+def _callable(name: str, tree: ast.Module, function: str) -> None:
+    """Raise RevisionError unless the module defines `function`, to be called without arguments as Alembic does."""
+    found = next((it for it in tree.body if isinstance(it, ast.FunctionDef) and it.name == function), None)
+    if found is None:
+        advice = ", which raises where nothing can be undone" if function == "downgrade" else ""
+        raise RevisionError(f"{name}: there is no function {function}: write one{advice}")
+    given = found.args
+    if len(given.posonlyargs + given.args) > len(given.defaults) or None in given.kw_defaults:
+        raise RevisionError(f"{name}: {function} asks for arguments, and Alembic gives it none")
 
 
 def _assigned(tree: ast.Module) -> dict[str, object]:

@@ -15,21 +15,34 @@ from alembic.util import CommandError
 
 from db import apps, connections
 from db.errors import DbError, RevisionError
-from db.migrations import history
+from db.migrations import history, standing
 from db.migrations.revisions import HOME, Revision, applicable, folder, reached, revisions
 from db.migrations.session import Job
 from db.urls import DatabaseURL
+
+
+class LoadError(RevisionError):
+    """A migration file that Python can't import."""
+
 
 _PLAIN = re.compile(r"[ !#-\[\]-~]+")  # printable ASCII but the quotation mark and the backslash
 _one_at_a_time = threading.Lock()  # Alembic's `context` is one per process
 
 
 def upgrade(
-    app: str, url: str, *, ca_file: str | Path | None, target: str, report: Callable[[str], None], home: Path
+    app: str,
+    url: str,
+    *,
+    ca_file: str | Path | None,
+    target: str,
+    report: Callable[[str], None],
+    home: Path,
+    drafts: bool,
+    embeddings: str,
 ) -> tuple[str, ...]:
     """See db.migrations.upgrade."""
     applicable(app, target, home=home)
-    job = Job(app, DatabaseURL.parse(url), ca_file, report, home)
+    job = Job(app, DatabaseURL.parse(url), ca_file, report, home, drafts=drafts, embeddings=embeddings)
     return _run(job, lambda config: alembic.command.upgrade(config, target))
 
 
@@ -39,7 +52,7 @@ def downgrade(
     """See db.migrations.downgrade."""
     if not re.fullmatch(r"-\d+", target):
         reached(app, target, home=home)
-    job = Job(app, DatabaseURL.parse(url), ca_file, report, home)
+    job = Job(app, DatabaseURL.parse(url), ca_file, report, home, drafts=True)
     return _run(job, lambda config: alembic.command.downgrade(config, target))
 
 
@@ -52,13 +65,10 @@ def current(app: str, url: str, *, ca_file: str | Path | None) -> str | None:
 
 def plan(app: str, url: str, *, ca_file: str | Path | None, target: str, home: Path) -> tuple[Revision, ...]:
     """See db.migrations.plan."""
-    files, wanted = revisions(app, home=home), reached(app, target, home=home)
-    with closing(connections.connect(DatabaseURL.parse(url), ca_file=ca_file)) as connection:
-        history.compare(connection, app, files)
-        at = history.current(connection, app)
-    names = [file.revision for file in files]
-    start = names.index(at) + 1 if at is not None else 0
-    return wanted[start:]
+    wanted = reached(app, target, home=home)
+    found = standing.standing(app, url, ca_file=ca_file, home=home)
+    found.require()
+    return wanted[len(found.applied) :]
 
 
 def new(
@@ -103,12 +113,15 @@ def _run(job: Job, command: Callable[[alembic.config.Config], None]) -> tuple[st
 
 
 def _unloadable(app: str, home: Path, error: Exception) -> RevisionError | None:
-    """What a migration file raised when Alembic loaded it, before it ran any; None if it was no such file."""
+    """What a migration file raised when Alembic loaded or printed it; None if it was no such file."""
     files = {str(file.path): file for file in revisions(app, home=home)}
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if frame.filename in files:
-            return RevisionError(
-                f"revision {files[frame.filename].revision} ({app}) can't be loaded: line {frame.lineno}: "
-                f"{type(error).__name__}: {error}; nothing was changed; mend it and run again"
-            )
-    return None
+    frames = [it for it in traceback.extract_tb(error.__traceback__) if it.filename in files]
+    if not frames:
+        return None
+    revision, line = files[frames[-1].filename].revision, frames[-1].lineno
+    words = f"line {line}: {type(error).__name__}: {' '.join(str(error).split())}"
+    if any(it.name == "<module>" for it in frames):
+        return LoadError(
+            f"revision {revision} ({app}) can't be loaded: {words}; nothing was changed; mend it and run again"
+        )
+    return RevisionError(words)

@@ -28,7 +28,7 @@ from psycopg import sql
 
 from db import apps, connections, engine
 from db.errors import DbError, PoolerError, TargetError
-from db.migrations import concurrently, failures, history, lock, sums, waits
+from db.migrations import concurrently, failures, history, lock, standing, sums, waits
 from db.migrations.revisions import HOME, Revision, revisions
 from db.urls import DatabaseURL
 
@@ -50,6 +50,12 @@ class Job:
     report: Callable[[str], None] = print
     home: Path = HOME
     writes: bool = True
+    drafts: bool = False
+    """Whether files may run that the sum file has no line for."""
+    embeddings: str = "auto"
+    """How a first migration stores them; see db.settings.embeddings."""
+    stamps: bool = False
+    """Whether it only declares where the database is."""
     done: list[str] = field(default_factory=list)
     """Revisions finished by this job, in the order they were."""
 
@@ -63,12 +69,15 @@ class Job:
         if not text:
             raise CommandError(f'{URL_VARIABLE} is not set: eval "$(pgstack env {config.config_ini_section})" sets it')
         assert config.config_file_name is not None  # noqa: S101  # the command line always has a file
+        command = getattr(config.cmd_opts, "cmd", (None,))[0]
         made = cls(
             app=config.config_ini_section,
             url=DatabaseURL.parse(text),
             home=Path(config.config_file_name).resolve().parent,
             report=lambda line: print(line, file=sys.stderr),  # noqa: T201  # the command line's own progress
-            writes=getattr(config.cmd_opts, "cmd", (None,))[0] in {getattr(alembic.command, it) for it in _WRITING},
+            writes=command in {getattr(alembic.command, it) for it in _WRITING},
+            drafts=command is alembic.command.downgrade,
+            stamps=command is alembic.command.stamp,
         )
         config.attributes["job"] = made  # where a revision finds who to report to
         return made
@@ -87,10 +96,9 @@ class Job:
             control.execute("SET statement_timeout = 0; SET idle_session_timeout = 0")
             with lock.held(control, f"migrations of {self.app}", self.report) if self.writes else nullcontext():
                 if self.writes:
-                    check_target(control, self.app)
-                    history.prepare(control, self.app)
-                    history.compare(control, self.app, files)
-                    sums.verify(self.app, files, self.home)
+                    self._require(control, files)
+                    for name in sums.verify(self.app, files, self.home, drafts=self.drafts):
+                        self.report(f"{self.app}: {name} is a draft: {sums.NAME} has no line for it")
                 concurrently.watch(connection, control, self.app, self.report)
                 try:
                     self._attempt(steps, lambda attempt: _once(connection, self.app, steps, migrate, attempt))
@@ -98,6 +106,14 @@ class Job:
                     raise
                 except Exception as error:
                     raise failures.explain(error, self.app, steps.current, self.done) from error
+
+    def _require(self, control: Connection, files: tuple[Revision, ...]) -> None:
+        """Raise the errors of db.errors unless `files` can go on from what the database is."""
+        found = standing.look(control, self.app, files)
+        if not (self.stamps and found.kind in {"inconsistent", "foreign"}):  # a stamp is their way out
+            found.require()
+        check_target(control, self.app)
+        history.prepare(control, self.app)
 
     def _attempt(self, steps: Steps, once: Callable[[int], None]) -> None:
         def again(error: BaseException) -> bool:
@@ -193,16 +209,8 @@ def _probe_for_pooler(control: Connection, connection: sqlalchemy.Connection) ->
 def check_target(control: Connection, app: str) -> None:
     """Raise TargetError where this login cannot migrate `app` here, or where another tool seems to have."""
     database, login = control.execute("SELECT current_database(), session_user").fetchone() or ("", "")
-    # not by to_regclass: schema public is closed to owners here
-    if _scalar(
-        control,
-        "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE n.nspname = 'public' AND c.relname = 'alembic_version')",
-    ):
-        raise TargetError(
-            f"database {database} has a table public.alembic_version: it was migrated without the app's schema;"
-            f" drop that table once nothing needs it, ours is {app}.alembic_version"
-        )
+    if says := history.foreign(control, app):
+        raise TargetError(says)
     schema = sql.Identifier(app)
     if _scalar(control, "SELECT NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = %s)", app):
         try:

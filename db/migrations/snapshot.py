@@ -111,7 +111,7 @@ def read(connection: psycopg.Connection[Any], app: str) -> Snapshot:
         }
         cursor.execute(_query(), given)
         rows: Rows = cursor.fetchall()
-        revision = history.current(connection, app)
+        revision = history.seen(connection, app)
     roles = {owner: "owner", **{name: name.removeprefix(f"{app}_") for name in others}}
     guests = _guests(app)
     objects: Objects = {}

@@ -42,7 +42,10 @@ def compare(app: str, sums: Mapping[str, str], files: Sequence[Revision], *, com
         if name not in present:
             found.append(Finding(app, name, "missing", f"it is in {NAME} but not here: bring it back"))
         elif present[name].checksum != checksum:
-            says = f"it is not what {NAME} says: bring it back, and make the change as a new revision"
+            says = (
+                f"it is not what {NAME} says: bring it back, and make the change as a new revision; or, if it was never"
+                f" released: `pgstack migrate sum {app}`"
+            )
             found.append(Finding(app, name, "edited", says))
     if complete:
         says = f"{NAME} has no line for it: `pgstack migrate sum {app}` adds it once the file is finished"
@@ -50,11 +53,16 @@ def compare(app: str, sums: Mapping[str, str], files: Sequence[Revision], *, com
     return found
 
 
-def verify(app: str, files: Sequence[Revision], home: Path = HOME) -> None:
-    """Raise RevisionError naming every file that its sum file knows otherwise. One without a line is still a draft."""
-    found = compare(app, listed(app, home), files, complete=False)
-    if found:
-        raise RevisionError(f"nothing was changed: {'; '.join(map(str, found))}")
+def verify(app: str, files: Sequence[Revision], home: Path = HOME, *, drafts: bool = False) -> tuple[str, ...]:
+    """Raise RevisionError naming every file that its sum file knows otherwise or, unless `drafts`, not at all.
+
+    Returns the names of the files without a line.
+    """
+    found = compare(app, listed(app, home), files, complete=True)
+    refused = [it for it in found if not (drafts and it.rule == "additional")]
+    if refused:
+        raise RevisionError(f"nothing was changed: {'; '.join(map(str, refused))}")
+    return tuple(it.file for it in found)
 
 
 def write(app: str, committed: Mapping[str, str], *, home: Path = HOME) -> tuple[str, ...]:

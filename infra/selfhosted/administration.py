@@ -32,6 +32,7 @@ class Administration:
     ca: pulumi.Output[str]
     login: Leaf
     passwords: Mapping[str, AppPasswords]
+    embeddings: str
 
     async def bootstrap(self) -> None:
         """Databases, groups, logins, schemas, extensions and grants of every application; changes only what differs."""
@@ -67,7 +68,14 @@ class Administration:
                 "user": ADMIN,
                 **files,
             }
-            done = await in_thread(bootstrap, conninfo, accesses, pooler_lookup=POOLER_LOOKUP, report=lambda _: None)
+            done = await in_thread(
+                bootstrap,
+                conninfo,
+                accesses,
+                pooler_lookup=POOLER_LOOKUP,
+                embeddings=self.embeddings,
+                report=lambda _: None,
+            )
         for app, missing in done.missing_extensions.items():
             if missing:
                 pulumi.log.warn(f"{app}: the server lacks {', '.join(missing)}")

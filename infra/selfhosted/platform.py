@@ -105,6 +105,7 @@ class SelfHosted(pulumi.ComponentResource):
             ca=certificates.ca,
             login=certificates.leaf("admin", ADMIN),
             passwords=credentials.passwords,
+            embeddings=settings.embeddings,
         )
         self.platform = Platform(
             target="docker",

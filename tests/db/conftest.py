@@ -23,6 +23,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from db import apps, migrations, seeds
 from db.bootstrap import AppAccess, Bootstrapped, Login, bootstrap
+from db.migrations import sums
+from db.migrations.revisions import checksum
 from tests.deployment import Stack
 
 _numbers = itertools.count(1)  # of databases, so that no two tests share one
@@ -302,8 +304,9 @@ def add_revision(
     after: str = "0003_readers_see_no_tokens",
     undo: str = 'op.execute("DROP TABLE maps.half_done")',
     app: str = "maps",
+    summed: bool = True,
 ) -> Path:
-    """Write a revision of `app` with `body` and `undo` as the statements of upgrade and downgrade."""
+    """Write a revision of `app` with `body` and `undo` as the statements of upgrade and downgrade, and its sum."""
     path = home / "alembic/versions" / app / f"{name}.py"
     path.write_text(
         f'''"""A further change.
@@ -328,7 +331,16 @@ def downgrade() -> None:
     {undo}
 '''
     )
+    if summed:
+        add_sum(path)
     return path
+
+
+def add_sum(path: Path) -> None:
+    """Write the line of the migration file `path` into its sum file, as `pgstack migrate sum` does."""
+    file = path.parent / sums.NAME
+    others = [line for line in file.read_text().splitlines() if not line.endswith(f"  {path.name}")]
+    file.write_text("\n".join([*others, f"{checksum(path.read_text())}  {path.name}", ""]))
 
 
 @pytest.fixture

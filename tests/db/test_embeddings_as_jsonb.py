@@ -20,6 +20,8 @@ from db.bootstrap import bootstrap
 from db.errors import BootstrapError, MigrationError, PoolerError, SettingsError, TargetError
 from db.migrations import drift, snapshot
 from db.urls import DatabaseURL
+from infra.schema import migrate
+from infra.settings import parse
 from tests.db import catalogue
 from tests.db.conftest import Prepare, Prepared, Server
 from tests.db.outcomes import up
@@ -191,3 +193,17 @@ def test_another_word_for_the_setting_is_refused(
 
     with pytest.raises(SettingsError, match='DB_EMBEDDINGS is "json": write auto, vector or jsonb'):
         attempt(prepared)
+
+
+def test_a_stacks_setting_reaches_the_bootstrap_and_the_first_migration(prepare: Prepare) -> None:
+    prepared = prepare("dovvybuddy")
+    settings = parse("pgstack", "preview-1", {"pgstack:embeddings": "jsonb", "pgstack:apps": ["dovvybuddy"]})
+    with psycopg.connect(**{**prepared.server.admin, "dbname": prepared.access.database}) as admin:  # type: ignore[arg-type]
+        admin.execute("DROP EXTENSION vector")
+    bootstrap(prepared.server.bootstraps, [prepared.access], embeddings=settings.embeddings, report=lambda _: None)
+    assert prepared.rows("SELECT FROM pg_extension WHERE extname = 'vector'") == []
+
+    migrate(settings, "dovvybuddy", prepared.owner_url, None, report=lambda _: None)
+
+    typed = "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attname = 'embedding'"
+    assert prepared.rows(f"{typed} AND attrelid = 'dovvybuddy.content_embeddings'::regclass") == [("jsonb",)]

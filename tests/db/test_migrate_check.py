@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from contextlib import closing
@@ -98,6 +99,56 @@ def test_a_history_that_disagrees_does_not_hide_drift(maps: Prepared) -> None:
 
     assert "0001_initial_schema is applied but not recorded" in told
     assert "maps: table sessions is missing" in told
+
+
+@pytest.mark.parametrize(
+    ("statement", "login", "says"),
+    [
+        ("ALTER SCHEMA maps OWNER TO postgres", "owner_url", "maps: schema"),
+        (
+            "REVOKE ALL ON maps.alembic_version FROM maps_readonly, PUBLIC",
+            "readonly_url",
+            "maps: grants table alembic_version differ for readonly: in the database it lacks SELECT",
+        ),
+    ],
+)
+def test_a_history_that_was_closed_to_the_login_is_told_and_named_as_drift(
+    maps: Prepared, statement: str, login: str, says: str
+) -> None:
+    alter(maps, statement)
+
+    done = check("maps", "--url", getattr(maps, login))
+
+    assert (done.returncode, done.stderr) == (1, "")
+    first, *drift = done.stdout.splitlines()
+    assert re.fullmatch(
+        r"maps: maps_\w+_1 may not look into schema maps of database .*: give the URL of its owner.*", first
+    )
+    assert [line for line in drift if line.startswith(says)], drift
+
+
+def test_the_same_is_said_of_a_newer_and_a_foreign_database_as_by_plan(maps: Prepared) -> None:
+    alter(maps, "UPDATE maps.alembic_version SET version_num = '0099_new'")
+    assert check("maps", "--url", maps.owner_url).stdout.splitlines() == [
+        "maps: it has 0099_new as well: this checkout is older (git pull)",
+        "maps: drift can't be judged against files that did not make it",
+    ]
+    alter(maps, "ALTER TABLE maps.alembic_version RENAME version_num TO v")
+    assert check("maps", "--url", maps.owner_url).stdout.splitlines() == [
+        "maps: table maps.alembic_version has no column version_num: another tool made it",
+        "maps: drift can't be judged against files that did not make it",
+    ]
+
+
+def test_a_refusal_of_the_server_that_no_verb_foresaw_is_one_line(maps: Prepared) -> None:
+    alter(maps, "ALTER ROLE maps_owner_1 SET statement_timeout = '1ms'")
+
+    done = check("maps", "--url", maps.owner_url)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (
+        done.stderr == "pgstack: the database refused: canceling statement due to statement timeout (SQLSTATE 57014)\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -114,12 +114,30 @@ def test_a_change_that_would_never_end_or_has_another_form_is_one_line(
     assert numbers.rows("SELECT max(times) <= 1 FROM maps.numbers") == [(True,)]
 
 
-def test_rows_are_deleted_in_batches_too(numbers: Prepared, home: Path) -> None:
+def test_rows_are_deleted_in_batches_too(numbers: Prepared, home: Path, lines: list[str]) -> None:
     add_revision(
-        home, f'{IMPORT}in_batches("maps.numbers", "DELETE FROM maps.numbers WHERE {{batch}} AND n % 2 = 0")', undo=UNDO
+        home, f'{IMPORT}in_batches("maps.numbers", "DELETE FROM maps.numbers WHERE {{batch}} AND n > 0")', undo=UNDO
     )
 
-    migrations.upgrade("maps", numbers.owner_url, home=home, report=silent)
+    migrations.upgrade("maps", numbers.owner_url, home=home, report=lines.append)
 
+    assert numbers.rows("SELECT count(*) FROM maps.numbers") == [(0,)]
+    assert lines[-2] == f"maps.numbers: {ROWS:,} of {ROWS:,} rows changed"
+
+
+def test_rows_without_a_key_are_refused_and_not_left_undone_in_silence(numbers: Prepared, home: Path) -> None:
+    keyed = BATCHES.replace('IS NULL")', 'IS NULL", key="other")')
+    add_revision(home, keyed, undo=UNDO)
     with closing(numbers.admin()) as admin:
-        assert admin.execute("SELECT count(*) FROM maps.numbers").fetchone() == (ROWS // 2,)
+        admin.execute("ALTER TABLE maps.numbers ADD COLUMN other bigint; UPDATE maps.numbers SET other = n WHERE n > 1")
+        admin.execute("CREATE INDEX ON maps.numbers (other)")
+
+        with pytest.raises(
+            RevisionError, match=r"^maps\.numbers has rows whose other is NULL, which no batch takes: name"
+        ):
+            migrations.upgrade("maps", numbers.owner_url, home=home, report=silent)
+        assert admin.execute("SELECT count(*) FROM maps.numbers WHERE square IS NOT NULL").fetchone() == (0,)
+        admin.execute("UPDATE maps.numbers SET other = 1 WHERE other IS NULL")
+
+    assert migrations.upgrade("maps", numbers.owner_url, home=home, report=silent) == ("0004_further",)
+    assert numbers.rows("SELECT count(*) FROM maps.numbers WHERE square = n * n") == [(ROWS,)]

@@ -1,5 +1,6 @@
 """Under which conditions migrations run: one at a time, on files that were never edited, as the owner, directly."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import alembic.config
 import psycopg
 import pytest
 import tenacity
@@ -16,8 +18,10 @@ import tenacity
 from db import apps, migrations
 from db.errors import HistoryError, LoginError, MigrationError, RevisionError, TargetError, UnknownAppError
 from db.migrations import lock, waits
+from db.migrations.standing import standing
 from tests.db.conftest import Prepare, Prepared, add_revision
 
+CHECKOUT = Path(__file__).parents[2]
 ALL = tuple(it.revision for it in migrations.revisions("maps"))
 FIRST, SECOND, LAST = ALL
 WORKS = 'op.execute("CREATE TABLE maps.half_done ()")'
@@ -161,7 +165,7 @@ class TestAppliedRevisionsAreNeverEdited:
         message = str(failure.value)
         assert f"{FIRST} was edited after it was applied" in message
         assert f"{SECOND} was edited after it was applied" in message
-        assert "0004_further is applied but has no file here (is this checkout older than the database?)" in message
+        assert "it has 0004_further but not 0004_other: it was migrated from another branch" in message
         assert "\n" not in message
         assert maps.rows(EVERYTHING) == before
 
@@ -175,11 +179,36 @@ class TestAppliedRevisionsAreNeverEdited:
             migrations.upgrade("maps", maps.owner_url, home=home, report=silent)
         assert migrations.current("maps", maps.owner_url) is None
 
-    def test_another_line_end_is_no_edit(self, migrated: Prepared, home: Path) -> None:
-        for path in (home / "alembic/versions/maps").glob("*.py"):
-            path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    def test_a_file_with_crlf_is_refused_at_run_time_too(self, maps: Prepared, home: Path) -> None:
+        path = add_revision(home, WORKS)
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
 
-        assert migrations.upgrade("maps", migrated.owner_url, home=home, report=silent) == ()
+        with pytest.raises(RevisionError, match=r"^migrations of maps: 0004_further\.py: line 1 ends in CRLF or CR"):
+            migrations.upgrade("maps", maps.owner_url, home=home, report=silent)
+        assert migrations.current("maps", maps.owner_url) is None
+
+    def test_one_without_a_sum_is_a_draft_and_refused_by_name_where_data_lasts(
+        self, migrated: Prepared, home: Path, lines: list[str]
+    ) -> None:
+        add_revision(home, WORKS, summed=False)
+
+        with pytest.raises(RevisionError) as refused:
+            migrations.upgrade("maps", migrated.owner_url, home=home, report=silent)
+        assert str(refused.value) == (
+            "nothing was changed: alembic/versions/maps/0004_further.py: additional: checksums.txt has no line for it:"
+            " `pgstack migrate sum maps` adds it once the file is finished"
+        )
+        migrations.upgrade("maps", migrated.owner_url, home=home, report=lines.append, drafts=True)
+        assert lines[0] == "maps: 0004_further.py is a draft: checksums.txt has no line for it"
+        assert migrations.downgrade("maps", migrated.owner_url, target="-1", home=home, report=silent)
+
+    def test_a_sum_file_that_is_gone_refuses_every_file(self, maps: Prepared, home: Path) -> None:
+        (home / "alembic/versions/maps/checksums.txt").unlink()
+
+        with pytest.raises(RevisionError) as refused:
+            migrations.upgrade("maps", maps.owner_url, home=home, report=silent)
+        assert all(f"{name}.py: additional" in str(refused.value) for name in ALL)
+        assert migrations.current("maps", maps.owner_url) is None
 
     def test_a_version_that_was_set_by_hand_is_noticed(self, migrated: Prepared) -> None:
         with closing(migrated.admin()) as admin:
@@ -194,6 +223,31 @@ class TestAppliedRevisionsAreNeverEdited:
 
         with pytest.raises(HistoryError, match=f"{FIRST} is applied but not recorded in migration_history"):
             migrations.plan("maps", migrated.owner_url)
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            f"UPDATE maps.alembic_version SET version_num = '{FIRST}'",
+            "DELETE FROM maps.alembic_version",
+            f"INSERT INTO maps.alembic_version VALUES ('{FIRST}')",
+            f"DELETE FROM maps.migration_history WHERE revision = '{LAST}'",
+            "DELETE FROM maps.migration_history",
+        ],
+    )
+    def test_the_way_out_of_what_was_changed_by_hand_is_the_command_that_is_told(
+        self, migrated: Prepared, monkeypatch: pytest.MonkeyPatch, statement: str
+    ) -> None:
+        with closing(migrated.admin()) as admin:
+            admin.execute(statement.encode())
+        found = standing("maps", migrated.owner_url)
+        assert found.kind == "inconsistent"
+        [command] = re.findall(r"`alembic ([^`]*)`", found.says)
+        assert command == f"-n maps stamp --purge {LAST}"
+
+        monkeypatch.setenv("POSTGRES_DIRECT_URL", migrated.owner_url)
+        alembic.config.main(["-c", str(CHECKOUT / "alembic.ini"), *command.split()])
+
+        assert standing("maps", migrated.owner_url).kind == "current"
 
 
 class TestWhatIsRefusedBeforeAnythingIsTried:
@@ -218,6 +272,11 @@ class TestWhatIsRefusedBeforeAnythingIsTried:
         other = prepare("dovvybuddy")
 
         with pytest.raises(TargetError, match=r"has no schema maps and dovvybuddy_owner_1 may not create it"):
+            migrations.upgrade("maps", other.owner_url, report=silent)
+        migrations.upgrade("dovvybuddy", other.owner_url, report=silent)
+        with pytest.raises(
+            TargetError, match=r"has no schema maps but tables of others \(dovvybuddy\.alembic_version\)"
+        ):
             migrations.upgrade("maps", other.owner_url, report=silent)
 
     def test_a_database_with_another_tools_version_table(self, maps: Prepared) -> None:
@@ -248,56 +307,3 @@ def test_a_run_whose_lock_was_lost_does_not_begin_another_revision(maps: Prepare
 
     assert "\n" not in str(failure.value)
     assert migrations.current("maps", maps.owner_url) == FIRST
-
-
-class TestAnIndexThatIsBuiltConcurrently:
-    INDEX = (
-        "with op.get_context().autocommit_block():\n"
-        '        op.execute("CREATE %sINDEX CONCURRENTLY IF NOT EXISTS ix_users_name ON maps.users (name)")'
-    )
-    STATE = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('maps.ix_users_name')"
-
-    def test_one_that_gave_up_is_dropped_and_built_by_the_next_run(
-        self, migrated: Prepared, home: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str]
-    ) -> None:
-        add_revision(home, self.INDEX % "")
-
-        with psycopg.connect(migrated.app_url) as writer, monkeypatch.context() as impatient:
-            impatient.setattr(waits, "_PATIENCE", "100ms")
-            writer.execute("INSERT INTO users (id, email) VALUES ('a', 'a@example.com')")
-            with pytest.raises(MigrationError, match=r"SQLSTATE 55P03, .*; it leaves its transaction"):
-                migrations.upgrade("maps", migrated.owner_url, home=home, report=lines.append)
-        assert migrated.rows(self.STATE) == [(False,)]
-        assert lines == []
-
-        assert migrations.upgrade("maps", migrated.owner_url, home=home, report=lines.append) == ("0004_further",)
-        assert migrated.rows(self.STATE) == [(True,)]
-        assert lines[0] == "maps: dropping maps.ix_users_name, which an index build that did not end left invalid"
-
-    def test_one_that_rows_forbid_is_built_once_they_are_mended(self, migrated: Prepared, home: Path) -> None:
-        add_revision(home, self.INDEX % "UNIQUE ")
-        with psycopg.connect(migrated.app_url, autocommit=True) as writer:
-            writer.execute("INSERT INTO users (id, email, name) VALUES ('a', 'a@example.com', 'A'), ('b', 'b', 'A')")
-            with pytest.raises(MigrationError, match=r"SQLSTATE 23505"):
-                migrations.upgrade("maps", migrated.owner_url, home=home, report=silent)
-            assert migrated.rows(self.STATE) == [(False,)]
-            writer.execute("DELETE FROM users WHERE id = 'b'")
-
-        migrations.upgrade("maps", migrated.owner_url, home=home, report=silent)
-
-        assert migrated.rows(self.STATE) == [(True,)]
-
-    def test_it_waits_for_writers_longer_than_a_table_lock_would(self, migrated: Prepared, home: Path) -> None:
-        add_revision(home, self.INDEX % "")
-
-        with psycopg.connect(migrated.app_url) as writer, ThreadPoolExecutor() as pool:
-            writer.execute("INSERT INTO users (id, email) VALUES ('a', 'a@example.com')")
-            upgrading = pool.submit(migrations.upgrade, "maps", migrated.owner_url, home=home, report=silent)
-            await_rows(
-                migrated,
-                "SELECT 1 FROM pg_stat_activity WHERE datname = %s AND query LIKE 'CREATE INDEX CONC%%'"
-                " AND wait_event = 'virtualxid' AND now() - query_start > '0.5 s'",
-            )
-            writer.rollback()
-            assert upgrading.result(30) == ("0004_further",)
-        assert migrated.rows(self.STATE) == [(True,)]

@@ -11,7 +11,7 @@ import pytest
 from db import migrations
 from db.errors import HistoryError, RevisionError
 from db.migrations.repair import repair
-from tests.db.conftest import Prepare, Prepared, add_revision
+from tests.db.conftest import Prepare, Prepared, add_revision, add_sum
 
 CHECKOUT = Path(__file__).parents[2]
 FIRST, FURTHER = "0001_initial_schema", "0004_further"
@@ -34,6 +34,7 @@ def test_a_repair_says_who_when_and_why_and_migrations_go_on(migrated: Prepared,
     migrations.upgrade("maps", migrated.owner_url, home=home, report=silent)
     draft = migrations.revisions("maps", home=home)[-1].checksum
     path.write_text(path.read_text() + "# said better\n")
+    add_sum(path)
     with pytest.raises(HistoryError, match=f"{FURTHER} was edited after it was applied"):
         migrations.plan("maps", migrated.owner_url, home=home)
 

@@ -399,6 +399,29 @@ def test_a_file_that_asks_the_database_is_named(home: Path) -> None:
         lint("maps", home=home)
 
 
+def test_a_file_that_cannot_be_imported_is_named_and_no_other(home: Path) -> None:
+    path = add_revision(home, "pass")
+    path.write_text(path.read_text().replace("from alembic import op", "import a_module_nobody_has"))
+
+    with pytest.raises(RevisionError) as refused:
+        lint("maps", home=home)
+    assert str(refused.value) == (
+        "revision 0004_further (maps) can't be loaded: line 9: ModuleNotFoundError: No module named"
+        " 'a_module_nobody_has'; nothing was changed; mend it and run again"
+    )
+
+
+def test_an_error_of_several_lines_is_told_in_one(home: Path) -> None:
+    add_revision(home, 'raise ValueError("one\\ntwo")')
+
+    with pytest.raises(RevisionError) as refused:
+        lint("maps", home=home)
+    assert str(refused.value) == (
+        "alembic/versions/maps/0004_further.py: its SQL can't be printed without a database (line 16: ValueError: one"
+        " two): ask within the SQL, or use in_batches"
+    )
+
+
 def test_sql_that_is_none_is_refused(home: Path) -> None:
     assert "syntax-error" in {it.rule for it in found(home, "ALTER TABLE maps.users ADD COLUMN")}
 

@@ -19,6 +19,10 @@ Rollback: alembic -n maps downgrade -1
 revision = "{name}"
 down_revision = {parent}
 raise SystemExit("migration files are not run to be listed")
+
+
+def upgrade(): ...
+def downgrade(): ...
 '''
 
 
@@ -91,6 +95,35 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     assert "0003_c.py: line 1 is no Python" in message
     assert "ab12cd34.py: name it like 0002_what_it_does.py" in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        (b"a test", "caf\u00e9".encode(), r"line 3 has '\xe9', which is not ASCII"),
+        (b"a test", b"caf\xe9", r"line 3 has '\ufffd', which is not ASCII"),
+        (b"N/A\n", b"N/A\r\n", "line 4 ends in CRLF or CR: write LF (git config core.autocrlf input)"),
+        (b'"""Change', b'\xef\xbb\xbf"""Change', "it begins with a byte order mark (BOM): write ASCII without one"),
+        (b"def upgrade", b"def up", "there is no function upgrade: write one"),
+        (
+            b"def downgrade",
+            b"def undo",
+            "there is no function downgrade: write one, which raises where nothing can be undone",
+        ),
+        (b"upgrade()", b"upgrade(x)", "upgrade asks for arguments, and Alembic gives it none"),
+        (b"downgrade()", b"downgrade(*, x)", "downgrade asks for arguments, and Alembic gives it none"),
+    ],
+)
+def test_a_file_that_alembic_or_another_machine_reads_otherwise_is_one_line(
+    tmp_path: Path, before: bytes, after: bytes, says: str
+) -> None:
+    path = write(tmp_path, "0001_a", None)
+    path.write_bytes(path.read_bytes().replace(before, after, 1))
+
+    with pytest.raises(RevisionError) as refused:
+        migrations.revisions("maps", home=tmp_path)
+
+    assert str(refused.value) == f"migrations of maps: 0001_a.py: {says}"
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,13 @@ def test_a_restored_cluster_that_names_no_backup_or_the_live_one_s_number_is_one
     assert "leave it to `pgstack restore run` and `drop`" in line
 
 
+def test_embeddings_are_stored_in_one_of_three_ways() -> None:
+    assert parse("pgstack", "x", {}).embeddings == "auto"
+    assert problems(embeddings="json") == [
+        'pgstack:embeddings is "json": give auto, vector or jsonb (stacks/Pulumi.dev.yaml)'
+    ]
+
+
 def test_sizes_are_powers_of_1024() -> None:
     assert parse("pgstack", "x", {"pgstack:memory": "512MB"}).memory == 512 * MIB
 

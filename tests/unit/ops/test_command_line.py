@@ -1,6 +1,7 @@
 """What needs no stack: help, usage, refusals, Ctrl-C."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -45,6 +46,16 @@ def test_help_names_every_verb_and_the_exit_codes() -> None:
 def test_every_verb_has_an_example_in_its_help(verb: str) -> None:
     shown = CliRunner().invoke(app, [*verb.split(), "--help"], prog_name="pgstack").stdout
     assert f"pgstack {verb}" in shown.split("Example")[-1]
+
+
+def test_every_revision_that_a_help_text_names_exists() -> None:
+    named = {
+        (app, revision)
+        for path in (REPO / "ops").glob("*.py")
+        for app, revision in re.findall(r"pgstack migrate \w+ (\w+) (\d{4}_\w+)", path.read_text())
+    }
+    assert len(named) >= 1
+    assert [it for it in named if not (REPO / f"alembic/versions/{it[0]}/{it[1]}.py").exists()] == []
 
 
 def test_wrong_usage_ends_with_2() -> None:
