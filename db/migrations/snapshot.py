@@ -17,9 +17,11 @@ from typing import Any
 
 import psycopg
 from psycopg.rows import tuple_row
+from psycopg.types.json import Jsonb
 
 from db import apps
-from db.bootstrap.databases import EXTENSION_SCHEMA, REQUIRED
+from db.bootstrap import roles as bootstrap
+from db.bootstrap.databases import EXTENSION_SCHEMA, OPTIONAL, REQUIRED
 from db.bootstrap.pooler import SCHEMA as POOLER_SCHEMA
 from db.errors import SnapshotError, UnknownAppError
 from db.migrations import history
@@ -97,7 +99,7 @@ def read(connection: psycopg.Connection[Any], app: str) -> Snapshot:
 
     Reads in one transaction, or in the one that is open; sets and leaves nothing.
     """
-    owner_group, *others = groups = [f"{app}_owner", f"{app}_app", f"{app}_readonly"]
+    owner_group, *others = groups = bootstrap.groups(app)
     with connection.transaction(force_rollback=True), connection.cursor(row_factory=tuple_row) as cursor:
         cursor.execute(_SETTINGS, {"app": app, "group": owner_group})
         *_, month, vectors, group, schema_owner = cursor.fetchone() or ()
@@ -107,7 +109,12 @@ def read(connection: psycopg.Connection[Any], app: str) -> Snapshot:
             "owner": owner,
             "groups": list({owner, *groups}),
             "required": list(REQUIRED),
-            "known": [app, *apps.names(), "public", EXTENSION_SCHEMA, POOLER_SCHEMA, *_PROVIDERS],
+            "extensions": [*REQUIRED, *OPTIONAL, "plpgsql"],
+            "extension_schema": EXTENSION_SCHEMA,
+            "pooler_schema": POOLER_SCHEMA,
+            "providers": list(_PROVIDERS),
+            "apps": list(apps.names()),
+            "settings": Jsonb(bootstrap.settings(app, [EXTENSION_SCHEMA])),
         }
         cursor.execute(_query(), given)
         rows: Rows = cursor.fetchall()
@@ -118,7 +125,8 @@ def read(connection: psycopg.Connection[Any], app: str) -> Snapshot:
     for kind, name, definition in rows:
         known = _without_target(roles, guests, kind, name, definition)
         if known is not None:
-            objects.setdefault(kind, {})[known[0]] = known[1]
+            own = objects.setdefault(kind, {})
+            own[known[0]] = {**own.get(known[0], {}), **known[1]}  # a stray may be found for two reasons
     months = _alike(objects)
     return Snapshot(app, revision, objects, bool(vectors) and not _as_jsonb(app, objects), months, month)
 
