@@ -221,7 +221,7 @@ def _alike(objects: Objects) -> dict[str, tuple[str, ...]]:
         if not re.fullmatch(r"\d{4}_(0[1-9]|1[0-2])", month) or definition.get("part of") != [parent]:
             continue
         months.setdefault(f"{parent}_{MONTH}", []).append(month)
-        if definition["bounds"] == _bounds(month):
+        if definition["bounds"] == bounds(month):
             objects["table"][table] = {**definition, "bounds": "its month in UTC"}
     shared = {name: tuple(sorted(its)) for name, its in months.items()}
     for kind, named in objects.items():
@@ -233,7 +233,8 @@ def _alike(objects: Objects) -> dict[str, tuple[str, ...]]:
     return shared
 
 
-def _bounds(month: str) -> str:
+def bounds(month: str) -> str:
+    """The bounds of the partition that holds `month` ("2026_11") in UTC, as the catalogue shows them there."""
     year, number = int(month[:4]), int(month[5:])
     after = f"{year + number // 12}-{number % 12 + 1:02d}"
     return f"FOR VALUES FROM ('{year}-{number:02d}-01 00:00:00+00') TO ('{after}-01 00:00:00+00')"

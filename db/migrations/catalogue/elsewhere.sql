@@ -25,14 +25,14 @@ WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.oid NOT IN
 UNION ALL
 -- what is made of our tables, types and functions: partitions, heirs, foreign keys, views, functions
 SELECT 'stray object', i.type || ' ' || i.identity, jsonb_build_object('way out', CASE
-    WHEN o.conname IS NOT NULL THEN 'ALTER TABLE ' || o.relation || ' DROP CONSTRAINT ' || quote_ident(o.conname)
-    WHEN o.relispartition AND o.relkind <> 'i' THEN 'ALTER TABLE ' || o.relation || ' SET SCHEMA ' || quote_ident(%(app)s)
+    WHEN o.conname IS NOT NULL THEN 'ALTER TABLE ' || quote_ident(n.nspname) || '.' || quote_ident(o.relname) || ' DROP CONSTRAINT ' || quote_ident(o.conname)
+    WHEN o.relispartition AND o.relkind <> 'i' THEN 'ALTER TABLE ' || quote_ident(n.nspname) || '.' || quote_ident(o.relname) || ' SET SCHEMA ' || quote_ident(%(app)s)
     WHEN o.classid <> 'pg_class'::regclass OR o.relkind IN ('v', 'S', 'i')
         THEN 'DROP ' || upper(i.type) || ' ' || i.identity END)
 FROM (
     SELECT DISTINCT
         CASE WHEN w.oid IS NULL AND f.oid IS NULL THEN d.classid ELSE 'pg_class'::regclass END AS classid,
-        coalesce(w.ev_class, f.adrelid, d.objid) AS objid, c.oid::regclass::text AS relation, c.relkind,
+        coalesce(w.ev_class, f.adrelid, d.objid) AS objid, c.relname, c.relkind,
         c.relispartition AND d.classid = 'pg_class'::regclass AS relispartition, k.conname,
         coalesce(c.relnamespace, p.pronamespace, t.typnamespace) AS namespace
     FROM (
@@ -83,5 +83,6 @@ FROM (
     UNION ALL SELECT 'pg_foreign_data_wrapper', oid, fdwowner FROM pg_foreign_data_wrapper
 ) o CROSS JOIN LATERAL pg_identify_object(o.classid, o.oid, 0) i CROSS JOIN place
 WHERE o.oid >= 16384 -- those below are PostgreSQL's own
+    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = o.classid AND d.objid = o.oid AND d.deptype = 'i') -- a range's
     AND NOT EXISTS (SELECT FROM member m WHERE m.classid = o.classid AND m.objid = o.oid)
     AND NOT (place.provided AND coalesce((SELECT rolsuper FROM pg_roles r WHERE r.oid = o.owner), true))

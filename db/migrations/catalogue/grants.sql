@@ -36,7 +36,9 @@ FROM (
             OR d.defaclrole IN (SELECT oid FROM role) OR NOT place.provided
                 AND pg_get_userbyid(d.defaclrole) <> ALL (SELECT name || '_owner' FROM app))
     ) o, aclexplode(o.acl) g
-    WHERE g.privilege_type <> 'MAINTAIN' -- 17 and later: VACUUM, ANALYZE and the like, which owners do
+    -- what whoever makes things gives itself is its own business
+    WHERE (o.name NOT LIKE 'future %%' OR g.grantee <> o.owner OR pg_get_userbyid(o.owner) = %(owner)s)
+        AND g.privilege_type <> 'MAINTAIN' -- 17 and later: VACUUM, ANALYZE and the like, which owners do
     GROUP BY 1, 2
 ) o
 GROUP BY o.name

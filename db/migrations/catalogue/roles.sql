@@ -85,7 +85,8 @@ FROM (
     JOIN pg_roles r ON r.rolname = CASE WHEN app.name = %(app)s AND g.suffix = '_owner' THEN %(owner)s
         ELSE app.name || g.suffix END
 ) w ON w.name = h.name AND w.privilege = h.privilege CROSS JOIN place
-WHERE CASE WHEN h.name IS NULL THEN w.is_own AND w.name <> pg_get_userbyid(place.datdba)
+-- one that was copied or restored has no privileges yet, until the bootstrap gives them
+WHERE place.datacl IS NOT NULL AND CASE WHEN h.name IS NULL THEN w.is_own AND w.name <> pg_get_userbyid(place.datdba)
     WHEN w.name IS NOT NULL THEN false
     -- a provider's services have no right to connect but everybody's
     WHEN h.name = 'PUBLIC' THEN NOT (place.provided AND EXISTS (SELECT FROM pg_namespace n
