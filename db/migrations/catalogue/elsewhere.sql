@@ -75,7 +75,7 @@ WHERE p.puballtables AND NOT (place.provided AND r.rolsuper)
 UNION ALL
 -- what belongs to no schema: casts, languages, foreign servers
 SELECT 'stray object', i.type || ' ' || i.identity, jsonb_build_object('way out',
-    'DROP ' || upper(i.type) || ' ' || i.identity)
+    'DROP ' || replace(upper(i.type), '-', ' ') || ' ' || i.identity)
 FROM (
     SELECT 'pg_cast'::regclass AS classid, oid, NULL::oid AS owner FROM pg_cast
     UNION ALL SELECT 'pg_language', oid, lanowner FROM pg_language
