@@ -66,10 +66,9 @@ def _compared(
     app: str, kind: str, name: str, sides: tuple[Definition | None, Definition | None], repository: Objects
 ) -> Iterator[Difference]:
     ours, theirs = sides
-    tables = repository.get("table", {})
 
     def difference(detail: str, sentence: str, one: Any, other: Any) -> Difference:
-        way_out = mending.way_out(app, kind, name, detail, (ours, theirs), tables)
+        way_out = mending.way_out(app, kind, name, detail, (ours, theirs), repository)
         return Difference(app, kind, name, detail, one, other, sentence, way_out)
 
     if kind == "grants":  # an object of which nothing is granted has none, so there are no one-sided grants

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from db.migrations import names
 from db.migrations.snapshot import Definition
 
 _OPTION = " WITH GRANT OPTION"
 
 
-def statements(app: str, name: str, role: str, ours: Definition, theirs: Definition) -> str:
-    """GRANT and REVOKE for one role of one object, by which it gets what `ours` gives it instead of what `theirs` does.
+def statements(
+    app: str, name: str, role: str, sides: tuple[Definition, Definition], repository: Mapping[str, Definition]
+) -> str:
+    """GRANT and REVOKE for one role of one object, by which it gets what the first of `sides` gives it, not the second.
 
-    `name` is that of the snapshot ("table users", "future tables of owner"); in one line.
+    `name` is that of the snapshot ("table users", "future tables of owner"), `repository` all grants of that; in one
+    line.
     """
+    ours, theirs = sides
     of, _, rest = name.removeprefix("materialized ").removeprefix("window ").partition(" ")
     has, should = set(theirs.get(role, ())), set(ours.get(role, ()))
     columns = prefix = ""
@@ -40,6 +46,14 @@ def statements(app: str, name: str, role: str, ours: Definition, theirs: Definit
         has = has - only_passed_on | {it.removesuffix(_OPTION) for it in only_passed_on}
     if has - should:
         told.append(f"{prefix}REVOKE {listed(has - should)} ON {on} FROM {names.role(app, role)}")
+        # what is taken of a table is taken of its columns too
+        for privilege in sorted({it.removesuffix(_OPTION) for it in has - should}) if of == "table" else ():
+            of_columns = (key for key, its in repository.items() if privilege in its.get(role, ()))
+            those = sorted(key for key in of_columns if key.startswith(f"column {rest}."))
+            kept = ", ".join(names.quoted(names.parted(key.removeprefix("column "))[1]) for key in those)
+            told += [f"GRANT {privilege} ({kept}) ON {on.removeprefix('TABLE ')} TO {names.role(app, role)}"] * bool(
+                own
+            )
     plain, passed_on = ({it for it in should - has if it.endswith(_OPTION) is option} for option in (False, True))
     if plain:
         told.append(f"{prefix}GRANT {listed(plain)} ON {on} TO {names.role(app, role)}")

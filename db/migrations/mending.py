@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from db.migrations import granting, names
-from db.migrations.snapshot import MONTH, Definition, bounds
+from db.migrations.snapshot import MONTH, Definition, Objects, bounds
 
 _DROPPED = {
     "view": "VIEW",
@@ -35,11 +35,10 @@ AROUND = (
     *("stray schema", "stray object", "event trigger", "publication"),
 )
 _LOOK = "look what it holds and who made it: what was renamed is named back, a detached partition is attached again"
-_ALONG = " (PostgreSQL takes grants on its columns along: check again, which tells what to give back)"
 _TYPE = "docs/migrations.md#rename-a-column-or-change-its-type"
 _ONLY = " ON ONLY "  # in the definition of an index of a partitioned table, of which nothing can be made concurrently
 _DROP_INDEX = {False: "DROP INDEX CONCURRENTLY", True: "DROP INDEX"}
-_WAITING = " (its writers wait meanwhile; beside them: docs/migrations.md#index-a-partitioned-table)"
+_WAITING = " (its writers wait meanwhile; beside them: docs/migrations.md#add-an-index)"
 _OWNED = {**_DROPPED, "table": "TABLE", "materialized view": "MATERIALIZED VIEW", "schema": "SCHEMA"}
 _OF_TABLE = {"trigger": "TRIGGER", "policy": "POLICY", "rule": "RULE"}
 # Properties that one clause of ALTER TABLE turns on or off.
@@ -62,18 +61,17 @@ def way_out(
     name: str,
     detail: str,
     sides: tuple[Definition | None, Definition | None],
-    tables: Mapping[str, Definition],
+    repository: Objects,
 ) -> str:
     """What to do about one difference (see db.migrations.drift.Difference), in one line.
 
-    `sides` are the object as the repository and as the database have it, `tables` those of the repository's snapshot.
+    `sides` are the object as the repository and as the database have it, `repository` is all that the former says.
     """
-    ours, theirs = sides
+    (ours, theirs), tables = sides, repository.get("table", {})
     keep = ", or keep the change as a new revision"
     if kind == "grants":
-        granted = granting.statements(app, name, detail, ours or {}, theirs or {})
-        along = _ALONG if "REVOKE" in granted and " ON TABLE " in granted else ""
-        return f"`{granted}`{_by(app, granted)}{along}{keep}"
+        granted = granting.statements(app, name, detail, (ours or {}, theirs or {}), repository.get("grants", {}))
+        return f"`{granted}`{_by(app, granted)}{keep}"
     if ours is None:
         return _too_much(app, kind, name, theirs or {}, tables)
     partitioned = _ONLY in str(ours.get("definition")) or "partitioned by" in tables.get(names.parted(name)[0], {})

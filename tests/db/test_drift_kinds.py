@@ -318,6 +318,22 @@ def test_months_made_and_retired_at_run_time_are_no_drift(connections: dict[str,
     assert drift.compare(snapshot.load("bots"), found) == []
 
 
+def test_a_month_made_far_ahead_asks_for_none_before_it_but_for_those_that_are_due(
+    connections: dict[str, Connection],
+) -> None:
+    connection = connections["bots"]
+    with connection.transaction(force_rollback=True):
+        connection.execute("SET LOCAL ROLE bots_owner; SELECT bots.make_partition('bot_logs', '2090-01-01')")
+        assert drift.compare(snapshot.load("bots"), snapshot.read(connection, "bots")) == []
+
+        made = snapshot.read(connection, "bots").months["bot_logs_yyyy_mm"]
+        for month in made[1:-1]:
+            connection.execute(f"DROP TABLE bots.bot_logs_{month}")
+        told = drift.compare(snapshot.load("bots"), snapshot.read(connection, "bots"))
+
+    assert [it.repository for it in told] == [f"bot_logs_{month}" for month in made[1:4]]
+
+
 def test_a_month_between_others_without_a_partition_is_told_by_its_number(connections: dict[str, Connection]) -> None:
     connection = connections["bots"]
     with connection.transaction(force_rollback=True):
