@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from db.migrations import mending, names, wording
-from db.migrations.snapshot import MONTH, Definition, Objects, Snapshot
+from db.migrations.snapshot import MONTH, Definition, Objects, Snapshot, bounds
 
 _GIVEN: Mapping[str, Definition] = {
     "tables": {"owner": ["DELETE", "INSERT", "REFERENCES", "SELECT", "TRIGGER", "TRUNCATE", "UPDATE"]},
@@ -175,9 +175,17 @@ def _months(wanted: Objects, expected: Snapshot, found: Snapshot) -> Iterator[Di
         soon = int(found.month[:4]) * 12 + int(found.month[5:])  # the next one, counted from 0
         reach = [min(int(it[:4]) * 12 + int(it[5:]) - 2, soon + _AHEAD - 1) for it in there]
         last = max([soon, *reach])
+        others = {
+            it["bounds"]: name
+            for name, it in found.objects["table"].items()
+            if it.get("part of") == [parent] and name not in wanted["table"]
+        }
         for count in range(year * 12 + number - 1, last + 1):
             month = f"{count // 12}_{count % 12 + 1:02d}"
-            if month not in there:
-                sentence = f"has no partition for {month.replace('_', '-')}: its rows are refused, or no longer found"
-                way_out = mending.partition(found.app, parent, month)
-                yield Difference(found.app, "table", parent, "partitions", f"{parent}_{month}", None, sentence, way_out)
+            if month in there:
+                continue
+            renamed = others.get(bounds(month))
+            instead = "its rows are refused, or no longer found" if renamed is None else f"{renamed} holds it"
+            sentence = f"has no partition for {month.replace('_', '-')} called {parent}_{month}: {instead}"
+            way_out = mending.partition(found.app, parent, month, renamed)
+            yield Difference(found.app, "table", parent, "partitions", f"{parent}_{month}", renamed, sentence, way_out)

@@ -131,8 +131,10 @@ def _too_much(app: str, kind: str, name: str, theirs: Definition, tables: Mappin
     return f"{keep}; else `{dropped}`{by}" if dropped else f"{keep}; else drop it"
 
 
-def partition(app: str, parent: str, month: str) -> str:
-    """What to do about a month without a partition."""
+def partition(app: str, parent: str, month: str, renamed: str | None) -> str:
+    """What to do about a month without a partition, or with one of another name."""
+    if renamed is not None:
+        return f"`ALTER TABLE {names.quoted(app, renamed)} RENAME TO {names.quoted(f'{parent}_{month}')}`"
     year, number = month.split("_")
     return (
         f"`{app}.make_partitions()` makes those from this month on, `{app}.make_partition('{parent}',"

@@ -266,6 +266,10 @@ FURTHER = {
         f"DO $$ BEGIN EXECUTE 'DROP TABLE bots.activity_logs_' || {NOW}; END $$",
         ("bots: table activity_logs has no partition for 20",),
     ),
+    "month under another name": Injected(
+        f"DO $$ BEGIN EXECUTE 'ALTER TABLE bots.activity_logs_' || {NOW} || ' RENAME TO renamed'; END $$",
+        ("bots: table activity_logs has no partition for 20", "bots: table renamed should not be there"),
+    ),
     "constraint of one month": Injected(
         f"DO $$ BEGIN EXECUTE 'ALTER TABLE bots.bot_logs_' || {NOW} || ' ADD CHECK (message IS NOT NULL)'; END $$",
         ("bots: constraint bot_logs_20",),
@@ -341,4 +345,8 @@ def test_a_month_between_others_without_a_partition_is_told_by_its_number(connec
         connection.execute(f"DROP TABLE bots.bot_logs_{lost}")
         [told] = drift.compare(snapshot.load("bots"), snapshot.read(connection, "bots"))
 
-    assert told.sentence == f"has no partition for {lost.replace('_', '-')}: its rows are refused, or no longer found"
+    month = lost.replace("_", "-")
+    assert (
+        told.sentence
+        == f"has no partition for {month} called bot_logs_{lost}: its rows are refused, or no longer found"
+    )
