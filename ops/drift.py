@@ -47,21 +47,29 @@ def check(app: str, url: str, *, ca_file: str | Path | None = None) -> Checked:
 
     Raises the errors of db.errors for what keeps it from being looked at at all; no message shows the password.
     """
-    from db import connections, migrations  # noqa: PLC0415 - after what fails fast
+    from psycopg.errors import InsufficientPrivilege  # noqa: PLC0415 - after what fails fast
+
+    from db import connections, migrations  # noqa: PLC0415
     from db.errors import HistoryError, SnapshotError  # noqa: PLC0415
     from db.migrations import drift, history, snapshot  # noqa: PLC0415
     from db.urls import DatabaseURL  # noqa: PLC0415
 
     files = migrations.revisions(app)
     told: list[str] = []
+    unread = ""
     with closing(connections.connect(DatabaseURL.parse(url), ca_file=ca_file, name="pgstack check")) as connection:
         try:
             history.compare(connection, app, files)
         except HistoryError as error:
             told = [str(error)]
+        except InsufficientPrivilege as error:  # drift too, and the reason is among what is told
+            unread = f"{connection.info.user} may not read its history ({error.diag.message_primary})"
         found = snapshot.read(connection, app)
     at, names = found.revision, [it.revision for it in files]
-    if at is None or at in names:
+    if unread:
+        at = files[-1].revision
+        told = [f"{unread}: it is compared as if it were at {at}"]
+    elif at is None or at in names:
         told += [f"{name} is pending" for name in names[names.index(at) + 1 if at else 0 :]]
     try:
         expected = snapshot.load(app, vectors=found.vectors)

@@ -97,7 +97,8 @@ class Snapshot:
 def read(connection: psycopg.Connection[Any], app: str) -> Snapshot:
     """The schema of `app` in the database of `connection`: of any login, for the catalogue is everyone's to read.
 
-    Reads in one transaction, or in the one that is open; sets and leaves nothing.
+    Reads in one transaction, or in the one that is open; sets and leaves nothing. `revision` is None also where the
+    login may not read it.
     """
     owner_group, *others = groups = bootstrap.groups(app)
     with connection.transaction(force_rollback=True), connection.cursor(row_factory=tuple_row) as cursor:
@@ -118,7 +119,11 @@ def read(connection: psycopg.Connection[Any], app: str) -> Snapshot:
         }
         cursor.execute(_query(), given)
         rows: Rows = cursor.fetchall()
-        revision = history.current(connection, app)
+        try:
+            with connection.transaction():
+                revision = history.current(connection, app)
+        except psycopg.errors.InsufficientPrivilege:  # that is drift, and told as such
+            revision = None
     roles = {owner: "owner", **{name: name.removeprefix(f"{app}_") for name in others}}
     guests = _guests(app)
     objects: Objects = {}

@@ -91,6 +91,27 @@ def test_any_login_may_look_also_through_a_transaction_pooler(maps: Prepared, tm
             assert check("maps", "--url", looking).stdout == "maps: database and files agree\n"
 
 
+def test_a_history_that_may_not_be_read_does_not_hide_why(maps: Prepared) -> None:
+    alter(maps, "REVOKE SELECT ON maps.alembic_version, maps.migration_history FROM maps_readonly")
+    done = check("maps", "--url", maps.readonly_url)
+
+    newest = migrations.revisions("maps")[-1].revision
+    assert (done.returncode, done.stderr) == (1, "")
+    unread, *drift = done.stdout.splitlines()
+    assert unread == (
+        "maps: maps_readonly_1 may not read its history (permission denied for table migration_history): it is compared"
+        f" as if it were at {newest}"
+    )
+    assert [line.partition(" differ for ")[0] for line in drift] == [
+        "maps: grants table alembic_version",
+        "maps: grants table migration_history",
+    ]
+
+    alter(maps, "ALTER SCHEMA maps OWNER TO postgres")
+    told = check("maps", "--url", maps.owner_url).stdout
+    assert "maps: schema maps differs in its owner" in told
+
+
 def test_a_history_that_disagrees_does_not_hide_drift(maps: Prepared) -> None:
     alter(maps, "DELETE FROM maps.migration_history WHERE revision = '0001_initial_schema'; DROP TABLE maps.sessions")
 
