@@ -50,10 +50,9 @@ def statements(
         for privilege in sorted({it.removesuffix(_OPTION) for it in has - should}) if of == "table" else ():
             of_columns = (key for key, its in repository.items() if privilege in its.get(role, ()))
             those = sorted(key for key in of_columns if key.startswith(f"column {rest}."))
-            kept = ", ".join(names.quoted(names.parted(key.removeprefix("column "))[1]) for key in those)
-            told += [f"GRANT {privilege} ({kept}) ON {on.removeprefix('TABLE ')} TO {names.role(app, role)}"] * bool(
-                own
-            )
+            if those:
+                kept = ", ".join(names.quoted(names.parted(key.removeprefix("column "))[1]) for key in those)
+                told.append(f"GRANT {privilege} ({kept}) ON {on.removeprefix('TABLE ')} TO {names.role(app, role)}")
     plain, passed_on = ({it for it in should - has if it.endswith(_OPTION) is option} for option in (False, True))
     if plain:
         told.append(f"{prefix}GRANT {listed(plain)} ON {on} TO {names.role(app, role)}")
