@@ -166,6 +166,7 @@ def _months(wanted: Objects, expected: Snapshot, found: Snapshot) -> Iterator[Di
     """
     if not found.month:
         return
+    elsewhere = {it.get("bounds") for it in found.objects.get("stray object", {}).values()}  # told as those
     for shared in sorted(expected.folded().objects.get("table", {})):
         parent = shared.removesuffix(f"_{MONTH}")
         if parent == shared or parent not in wanted["table"] or parent not in found.objects.get("table", {}):
@@ -182,7 +183,7 @@ def _months(wanted: Objects, expected: Snapshot, found: Snapshot) -> Iterator[Di
         }
         for count in range(year * 12 + number - 1, last + 1):
             month = f"{count // 12}_{count % 12 + 1:02d}"
-            if month in there:
+            if month in there or f"{parent} {bounds(month)}" in elsewhere:
                 continue
             renamed = others.get(bounds(month))
             instead = "its rows are refused, or no longer found" if renamed is None else f"{renamed} holds it"

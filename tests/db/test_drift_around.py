@@ -198,6 +198,15 @@ def test_a_partition_elsewhere_is_a_month_like_others_once_it_is_moved(connectio
         assert differences(connection) == []
 
 
+def test_this_months_partition_elsewhere_is_not_told_as_one_that_is_missing(connection: Connection) -> None:
+    with connection.transaction(force_rollback=True):
+        month = snapshot.read(connection, "bots").month
+        connection.execute(f"ALTER TABLE bots.bot_logs_{month} SET SCHEMA extensions")
+        [told] = differences(connection)
+
+    assert told.name == f"table extensions.bot_logs_{month}"
+
+
 def test_a_sessions_temporary_tables_are_nobodys_business(connection: Connection) -> None:
     with connection.transaction(force_rollback=True):
         connection.execute("CREATE TEMPORARY TABLE t (LIKE bots.bot_logs INCLUDING ALL)")
