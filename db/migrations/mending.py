@@ -38,7 +38,14 @@ _LOOK = "look what it holds and who made it: what was renamed is named back, a d
 _TYPE = "docs/migrations.md#rename-a-column-or-change-its-type"
 _ONLY = " ON ONLY "  # in the definition of an index of a partitioned table, of which nothing can be made concurrently
 _DROP_INDEX = {False: "DROP INDEX CONCURRENTLY", True: "DROP INDEX"}
-_WAITING = " (its writers wait meanwhile; beside them: docs/migrations.md#add-an-index)"
+# What reads every row of a table that nobody else can write meanwhile, and the recipe that does it beside them.
+_SLOW = (
+    (r"CREATE (?:UNIQUE )?INDEX (?!CONCURRENTLY)", "add-an-index"),
+    (r" SET NOT NULL$", "make-a-column-not-null"),
+    (r" ADD CONSTRAINT .* (?:UNIQUE|PRIMARY KEY|EXCLUDE) ", "add-a-unique-constraint"),
+    (r" ADD CONSTRAINT .* CHECK ", "add-a-check"),
+    (r" ADD CONSTRAINT .* FOREIGN KEY ", "add-a-foreign-key"),
+)
 _OWNED = {**_DROPPED, "table": "TABLE", "materialized view": "MATERIALIZED VIEW", "schema": "SCHEMA"}
 _OF_TABLE = {"trigger": "TRIGGER", "policy": "POLICY", "rule": "RULE"}
 # Properties that one clause of ALTER TABLE turns on or off.
@@ -85,7 +92,7 @@ def way_out(
     statement = " ".join(statement.split())
     # the snapshot names no month, the object's name does
     statement = re.sub(rf"(\w+_){MONTH}", lambda found: _month_of(found[1], name), statement)
-    return f"`{statement}`{_by(app, statement)}{_WAITING if kind == 'index' and partitioned else ''}{keep}"
+    return f"`{statement}`{_by(app, statement)}{_waiting(statement)}{keep}"
 
 
 def _without_statement(app: str, kind: str, name: str, detail: str) -> str:
@@ -106,6 +113,11 @@ def _by(app: str, statement: str) -> str:
     of_another = statement.startswith(future) and not statement.startswith(f"{future}{app}_owner ")
     of_superusers = " OWNER TO " in statement or statement.endswith("ENABLE TRIGGER ALL")
     return _administrator(app) if of_another or of_superusers else ""
+
+
+def _waiting(statement: str) -> str:
+    found = [anchor for slow, anchor in _SLOW if re.search(slow, statement) and "NOT VALID" not in statement]
+    return f" (others wait while it reads every row; beside them: docs/migrations.md#{found[0]})" if found else ""
 
 
 def _administrator(app: str) -> str:

@@ -48,7 +48,8 @@ def test_drift_is_told_by_name_and_is_1(maps: Prepared) -> None:
     assert (done.returncode, scripted.returncode) == (1, 1)
     assert done.stdout.splitlines() == [
         "maps: column users.name differs in its nullability: the repository says NOT NULL, the database has NULL. Way"
-        " out: `ALTER TABLE maps.users ALTER COLUMN name SET NOT NULL`, or keep the change as a new revision",
+        " out: `ALTER TABLE maps.users ALTER COLUMN name SET NOT NULL` (others wait while it reads every row; beside"
+        " them: docs/migrations.md#make-a-column-not-null), or keep the change as a new revision",
         "maps: index sessions.ix_sessions_user_id is missing: the repository has it, the database does not. Way out:"
         " `CREATE INDEX CONCURRENTLY ix_sessions_user_id ON maps.sessions USING btree (user_id)`, or keep the change as"
         " a new revision",

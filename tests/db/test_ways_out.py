@@ -13,6 +13,7 @@ from db import migrations
 from db.migrations import drift, snapshot
 from tests.db.conftest import Connection, Prepare, Prepared
 from tests.db.test_drift_kinds import KINDS
+from tests.deployment import CHECKOUT
 
 THIS_MONTH = "to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')"
 # changes of bots that no kind of drift has among its own, for what is said of them
@@ -149,6 +150,31 @@ def test_an_index_that_a_partition_lacks_is_built_beside_its_writers_and_attache
 
     assert len(children) >= 3
     assert differences(connection, "bots") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "anchor"),
+    [
+        ("ALTER TABLE bots.bots ALTER name DROP NOT NULL", "make-a-column-not-null"),
+        ("DROP INDEX bots.ix_bot_logs_newest", "add-an-index"),
+        ("DROP INDEX bots.bots_org_id_idx", None),
+        ("ALTER TABLE bots.notifications DROP CONSTRAINT pk_notifications", "add-a-unique-constraint"),
+        ("ALTER TABLE bots.bot_logs DROP CONSTRAINT fk_bot_logs_bot_id", "add-a-foreign-key"),
+        ("ALTER TABLE bots.settings DROP CONSTRAINT fk_settings_organization_id", None),
+    ],
+)
+def test_a_way_out_that_makes_others_wait_says_so_and_names_the_recipe(
+    connections: dict[str, Connection], change: str, anchor: str | None
+) -> None:
+    connection = connections["bots"]
+    with connection.transaction(force_rollback=True):
+        connection.execute(change)
+        [told] = differences(connection, "bots")
+
+    found = re.search(r"\(others wait while it reads every row; beside them: docs/migrations\.md#(\S+)\)", told.way_out)
+    assert (found and found[1]) == anchor
+    headings = re.findall("^## (.*)$", (CHECKOUT / "docs/migrations.md").read_text(), re.MULTILINE)
+    assert anchor is None or anchor in {re.sub("[^a-z ]", "", it.lower()).replace(" ", "-") for it in headings}
 
 
 @pytest.mark.parametrize("option", ["", " WITH GRANT OPTION"])
