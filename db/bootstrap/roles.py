@@ -76,16 +76,24 @@ def ensure_login(catalogue: Catalogue, login: Login, group: str) -> None:
         catalogue.change(f"took {name} out of {other}", "REVOKE {} FROM {}", other, name)
 
 
+def settings(app: str, extension_schemas: Sequence[str]) -> dict[str, dict[str, str]]:
+    """What a session of a login begins with, by the name of its group; a search_path without quotes."""
+    owner, application, readonly = groups(app)
+    # now() in a column without time zone must be UTC
+    every = {"search_path": ", ".join([app, *extension_schemas]), "TimeZone": "UTC"}
+    # what the owner's logins create belongs to the group, so that it outlives a rotation of the login
+    return {
+        owner: {**every, **_OWNER, "role": owner},
+        application: {**every, **_APPLICATION},
+        readonly: {**every, **_READONLY},
+    }
+
+
 def ensure_settings(catalogue: Catalogue, access: AppAccess, extension_schemas: Sequence[str]) -> None:
     """What a session of each login of `access` begins with."""
-    owner, _, _ = groups(access.app)
-    # quoted as SET wants a list: each name by itself
-    path = ", ".join([access.app, *extension_schemas])
-    every = {"search_path": path, "TimeZone": "UTC"}  # now() in a column without time zone must be UTC
-    # what the owner's logins create belongs to the group, so that it outlives a rotation of the login
-    _ensure_role_settings(catalogue, access.owner.name, {**every, **_OWNER, "role": owner})
-    _ensure_role_settings(catalogue, access.application.name, {**every, **_APPLICATION})
-    _ensure_role_settings(catalogue, access.readonly.name, {**every, **_READONLY})
+    wanted = settings(access.app, extension_schemas)
+    for group, login in zip(groups(access.app), access.logins, strict=True):
+        _ensure_role_settings(catalogue, login.name, wanted[group])
 
 
 def _ensure_role_settings(catalogue: Catalogue, name: str, wanted: Mapping[str, str]) -> None:
@@ -98,6 +106,7 @@ def _ensure_role_settings(catalogue: Catalogue, name: str, wanted: Mapping[str, 
     for setting, value in wanted.items():
         if has.get(setting) != value:
             given = (
+                # quoted as SET wants a list: each name by itself
                 sql.SQL(", ").join(sql.Identifier(schema) for schema in value.split(", "))
                 if setting == "search_path"
                 else sql.Literal(value)

@@ -6,76 +6,22 @@ for difference in compare(snapshot.load(app), snapshot.read(connection, app)):
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from db.migrations import mending
-from db.migrations.snapshot import MONTH, Definition, Objects, Snapshot
+from db.migrations import mending, names, wording
+from db.migrations.snapshot import MONTH, Definition, Objects, Snapshot, bounds
 
-# How a property is shown that is not there, what it is called, and what follows from a difference.
-_ABSENT = {
-    "state": "valid",
-    "fires": "whenever it should",
-    "enforced": "always",
-    "persistence": "logged",
-    "row security": "disabled",
-    "row security of the owner": "not forced",
-    "nullable": "NOT NULL",
-    "not null": "proven",
-    "kept": "stored",
-    "volatility": "volatile",
-    "runs with the rights of": "its caller",
-    "parallel": "unsafe",
-    "null arguments": "are passed on",
-    "for": "every command",
-    ("policy", "kind"): "permissive",
-    "cycle": "no",
-    "replica identity": "the default",
-    "storage": "the type's own",
-    "collation": "the type's own",
-    "access method": "heap",
-    "statistics": "the default",
-    "cost": "the default",
-    "rows": "the default",
-    "start": 1,
-    "increment": 1,
-    "minimum": 1,
-    "cache": 1,
+_GIVEN: Mapping[str, Definition] = {
+    "tables": {"owner": ["DELETE", "INSERT", "REFERENCES", "SELECT", "TRIGGER", "TRUNCATE", "UPDATE"]},
+    "sequences": {"owner": ["SELECT", "UPDATE", "USAGE"]},
+    "functions": {"owner": ["EXECUTE"], "PUBLIC": ["EXECUTE"]},
+    "types": {"owner": ["USAGE"], "PUBLIC": ["USAGE"]},
+    "schemas": {"owner": ["CREATE", "USAGE"]},
+    "large objects": {"owner": ["SELECT", "UPDATE"]},
 }
-_PRESENT = {"nullable": "NULL"}
-_CALLED = {
-    "nullable": "nullability",
-    "not null": "NOT NULL",
-    "generated": "generating expression",
-    "kept": "way of keeping the generated value",
-    "fires": "firing",
-    "enforced": "enforcement",
-    "using": "condition on rows that are there (USING)",
-    "check": "condition on rows that are written (WITH CHECK)",
-    "to": "roles",
-    "for": "command",
-    "runs with the rights of": "rights",
-    "null arguments": "answer to NULL",
-    "part of": "parent",
-    "of": "base type",
-    "row security": "row-level security",
-    "row security of the owner": "row-level security for the owner",
-}
-_MEANING = {
-    ("index", "state"): "a build of it failed or was stopped: no query uses it, and a unique one may not hold",
-    ("table", "row security"): "policies do nothing while it is disabled",
-    ("table", "row security of the owner"): "unless it is forced, policies do nothing for the owner",
-    ("table", "persistence"): "an unlogged table is empty after a crash, and on every replica",
-    ("table", "part of"): "rows of a partition that was detached are not in the table any more",
-    ("trigger", "fires"): "what it keeps up to date or forbids depends on it",
-    ("column", "not null"): "older rows may be NULL: only new ones were checked",
-    ("constraint", "enforced"): "rows that break it are let in",
-    ("function", "runs with the rights of"): "whoever calls it does what its owner may do, or no longer does",
-    ("procedure", "runs with the rights of"): "whoever calls it does what its owner may do, or no longer does",
-    ("materialized view", "state"): "reading it is an error",
-}
+_AHEAD = 3  # months for which an app's daily maintenance makes partitions (MAINTENANCE in its package)
 _OF_TABLES = ("column", "constraint", "index", "trigger", "rule", "policy")
 
 
@@ -104,94 +50,46 @@ def compare(expected: Snapshot, found: Snapshot) -> list[Difference]:
 
     What belongs to a table that only one side has is not reported by itself.
     """
-    wanted, there = _in_months(expected.folded().objects, found.months), found.objects
+    shared = expected.folded().objects
+    wanted, there = _in_months(shared, found.months), found.objects
     differences = list(_months(wanted, expected, found))
     for kind in sorted(wanted.keys() | there.keys()):
         ours, theirs = wanted.get(kind, {}), there.get(kind, {})
         for name in sorted(ours.keys() | theirs.keys()):
             one_sided = name not in theirs or name not in ours
             if not _told_with_another(kind, name, wanted, there, one_sided=one_sided):
-                differences += _compared(found.app, kind, name, ours.get(name), theirs.get(name))
+                differences += _compared(found.app, kind, name, (ours.get(name), theirs.get(name)), shared)
     return differences
 
 
 def _compared(
-    app: str, kind: str, name: str, ours: Definition | None, theirs: Definition | None
+    app: str, kind: str, name: str, sides: tuple[Definition | None, Definition | None], repository: Objects
 ) -> Iterator[Difference]:
-    def difference(detail: str, sentence: str, repository: Any, database: Any) -> Difference:
-        way_out = mending.way_out(app, kind, name, detail, ours, theirs)
-        return Difference(app, kind, name, detail, repository, database, sentence, way_out)
+    ours, theirs = sides
+
+    def difference(detail: str, sentence: str, one: Any, other: Any) -> Difference:
+        way_out = mending.way_out(app, kind, name, detail, (ours, theirs), repository)
+        return Difference(app, kind, name, detail, one, other, sentence, way_out)
 
     if kind == "grants":  # an object of which nothing is granted has none, so there are no one-sided grants
-        ours, theirs = ours or {}, theirs or {}
-    if theirs is None:
+        ours, theirs = ours or _given(name), theirs or _given(name)
+    if theirs is not None and ours is None and kind in mending.AROUND:
+        yield difference("", wording.around(theirs), theirs.get("expected"), theirs.get("found", theirs))
+    elif theirs is None:
         yield difference("", "is missing: the repository has it, the database does not", ours, None)
     elif ours is None:
         yield difference("", "should not be there: the database has it, the repository does not", None, theirs)
     else:
         for detail in sorted(ours.keys() | theirs.keys()):
             one, other = ours.get(detail), theirs.get(detail)
-            if one != other and (sentence := _sentence(kind, detail, one, other)):
+            if one != other and (sentence := wording.sentence(kind, detail, one, other)):
                 yield difference(detail, sentence, one, other)
 
 
-def _sentence(kind: str, detail: str, ours: Any, theirs: Any) -> str:
-    if kind == "grants":
-        return _of_grants(detail, ours or [], theirs or [])
-    if detail == "columns":  # a column that only one side has is told as that
-        both = set(ours) & set(theirs)
-        kept, now = [it for it in ours if it in both], [it for it in theirs if it in both]
-        return f"has its columns in another order: the repository says {_list(kept)}, the database has {_list(now)}" * (
-            kept != now
-        )
-    if detail == "values":
-        return _of_values(ours or [], theirs or [])
-    if detail == "body":
-        return _of_body(ours or [], theirs or [])
-    meaning = _MEANING.get((kind, detail))
-    if detail == "state" and theirs is not None:
-        return f"is {theirs} in the database: {meaning or 'not as it should be'}; the repository says it is valid"
-    lead = f"differs in its {_CALLED.get(detail, detail)}" if detail != "definition" else "is defined otherwise"
-    said, has = (_shown(kind, detail, it) for it in (ours, theirs))
-    return f"{lead}: the repository says {said}, the database has {has}{f' ({meaning})' if meaning else ''}"
-
-
-def _of_grants(role: str, ours: list[str], theirs: list[str]) -> str:
-    lacks, more = ([it for it in one if it not in other] for one, other in ((ours, theirs), (theirs, ours)))
-    told = [f"lacks {', '.join(lacks)}, which the repository gives"] * bool(lacks)
-    told += [f"has {', '.join(more)}, which the repository does not give"] * bool(more)
-    return f"differ for {role}: in the database it {' and '.join(told)}"
-
-
-def _of_values(ours: list[str], theirs: list[str]) -> str:
-    lacks, more = ([it for it in one if it not in other] for one, other in ((ours, theirs), (theirs, ours)))
-    if not lacks and not more:
-        return f"has its values in another order: the repository says {_list(ours)}, the database has {_list(theirs)}"
-    told = [f"lacks the value {_list(lacks)}"] * bool(lacks)
-    told += [f"has the value {_list(more)}, which the repository does not know"] * bool(more)
-    return f"has other values: the database's {' and '.join(told)}"
-
-
-def _of_body(ours: list[str], theirs: list[str]) -> str:
-    pairs = enumerate(zip([*ours, "(its end)"], [*theirs, "(its end)"], strict=False), 1)
-    at, one, other = next(((at, one, other) for at, (one, other) in pairs if one != other), (1, "", ""))
-    if one.strip() != other.strip():
-        one, other = one.strip(), other.strip()
-    return f"has another body, from its line {at} on: the repository says {one!r}, the database has {other!r}"
-
-
-def _shown(kind: str, detail: str, value: Any) -> str:
-    if value is None:
-        return str(_ABSENT.get((kind, detail), _ABSENT.get(detail, "none")))
-    if value is True:
-        return _PRESENT.get(detail, "yes")
-    if isinstance(value, list):
-        return _list(value)
-    return " ".join(value.split()) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
-
-
-def _list(values: list[str]) -> str:
-    return ", ".join(values) or "none"
+def _given(name: str) -> Definition:
+    """What PostgreSQL gives on what an owner makes, as long as nobody said otherwise."""
+    what, anywhere, _ = name.removeprefix("future ").partition(" anywhere of owner")
+    return _GIVEN.get(what, {}) if anywhere else {}
 
 
 def _told_with_another(kind: str, name: str, wanted: Objects, there: Objects, *, one_sided: bool) -> bool:
@@ -208,14 +106,42 @@ def _told_with_another(kind: str, name: str, wanted: Objects, there: Objects, *,
             of = f"{of} {more}"
         of_type = ("enum", "domain", "range", "composite type", "type")
         kinds = of_type if of == "type" else (of,)
-        return lone(kinds, rest) or (of == "column" and lone(relations, rest.partition(".")[0]))
+        return lone(kinds, rest) or (of == "column" and lone(relations, names.parted(rest)[0]))
     if kind in _OF_TABLES:
-        if lone(relations, name.partition(".")[0]):
+        if _told_with_parent(kind, name, wanted, there):
+            return True
+        if lone(relations, names.parted(name)[0]):
             return True
         return kind == "index" and one_sided and lone(("constraint",), name)
     if kind == "sequence" and one_sided:
         owned = (wanted.get(kind, {}).get(name) or there.get(kind, {}).get(name) or {}).get("belongs to", "")
-        return lone(("column",), owned) or lone(relations, owned.partition(".")[0])
+        return lone(("column",), owned) or lone(relations, names.parted(owned)[0])
+    return False
+
+
+def _told_with_parent(kind: str, name: str, wanted: Objects, there: Objects) -> bool:
+    """Whether a partition differs so because its table does: a statement for that changes both."""
+    table, own = names.parted(name)
+    partition = there.get("table", {}).get(table) or wanted.get("table", {}).get(table) or {}
+    ours, theirs = wanted.get(kind, {}), there.get(kind, {})
+    mine = ours.get(name) or theirs.get(name) or {}
+    for parent in partition.get("part of", ()) if "bounds" in partition else ():
+        if kind == "constraint":
+            of_parent = [it for it in {**ours, **theirs} if names.parted(it)[0] == parent]
+            twins = [it for it in of_parent if (ours.get(it) or theirs[it]).get("definition") == mine.get("definition")]
+        else:
+            twins = [f"{parent}.{mine['part of'] if kind == 'index' and 'part of' in mine else own}"]
+        for twin in twins:
+            sides = [(twin in it, name in it) for it in (ours, theirs)]
+            alike = all(one == other for one, other in sides) and any(one for one, _ in sides)
+            if alike and not all(one for one, _ in sides):
+                return True
+            if (
+                all(one for one, _ in sides)
+                and kind == "index"
+                and ours.get(twin, {}).get("definition") != theirs.get(twin, {}).get("definition")
+            ):
+                return True
     return False
 
 
@@ -234,20 +160,33 @@ def _in_months(objects: Objects, months: Mapping[str, tuple[str, ...]]) -> Objec
 
 
 def _months(wanted: Objects, expected: Snapshot, found: Snapshot) -> Iterator[Difference]:
-    """Months without a partition: from the first that is there to the next one, in which rows will soon arrive."""
+    """Months without a partition: from the first that is there to the next one, in which rows will soon arrive.
+
+    Also one between others, as far as the daily maintenance looks ahead; one made far ahead asks for none before it.
+    """
     if not found.month:
         return
+    elsewhere = {it.get("bounds") for it in found.objects.get("stray object", {}).values()}  # told as those
     for shared in sorted(expected.folded().objects.get("table", {})):
         parent = shared.removesuffix(f"_{MONTH}")
         if parent == shared or parent not in wanted["table"] or parent not in found.objects.get("table", {}):
             continue
         there = found.months.get(shared, ())
         year, number = (int(it) for it in min([*there, found.month]).split("_"))
-        soon = int(found.month[:4]) * 12 + int(found.month[5:])
-        last = max([soon, *(int(it[:4]) * 12 + int(it[5:]) - 1 for it in there)])
+        soon = int(found.month[:4]) * 12 + int(found.month[5:])  # the next one, counted from 0
+        reach = [min(int(it[:4]) * 12 + int(it[5:]) - 2, soon + _AHEAD - 1) for it in there]
+        last = max([soon, *reach])
+        others = {
+            it["bounds"]: name
+            for name, it in found.objects["table"].items()
+            if it.get("part of") == [parent] and name not in wanted["table"]
+        }
         for count in range(year * 12 + number - 1, last + 1):
             month = f"{count // 12}_{count % 12 + 1:02d}"
-            if month not in there:
-                sentence = f"has no partition for {month.replace('_', '-')}: its rows are refused, or no longer found"
-                way_out = mending.partition(found.app, parent, month)
-                yield Difference(found.app, "table", parent, "partitions", f"{parent}_{month}", None, sentence, way_out)
+            if month in there or f"{parent} {bounds(month)}" in elsewhere:
+                continue
+            renamed = others.get(bounds(month))
+            instead = "its rows are refused, or no longer found" if renamed is None else f"{renamed} holds it"
+            sentence = f"has no partition for {month.replace('_', '-')} called {parent}_{month}: {instead}"
+            way_out = mending.partition(found.app, parent, month, renamed)
+            yield Difference(found.app, "table", parent, "partitions", f"{parent}_{month}", renamed, sentence, way_out)

@@ -17,9 +17,11 @@ from typing import Any
 
 import psycopg
 from psycopg.rows import tuple_row
+from psycopg.types.json import Jsonb
 
 from db import apps
-from db.bootstrap.databases import EXTENSION_SCHEMA, REQUIRED
+from db.bootstrap import roles as bootstrap
+from db.bootstrap.databases import EXTENSION_SCHEMA, OPTIONAL, REQUIRED
 from db.bootstrap.pooler import SCHEMA as POOLER_SCHEMA
 from db.errors import SnapshotError, UnknownAppError
 from db.migrations import history
@@ -35,7 +37,7 @@ WITHOUT_VECTOR = "schema-without-vector.json"
 MONTH = "yyyy_mm"  # stands for the month in the names of partitions, which are alike
 _QUERIES = Path(__file__).parent / "catalogue"
 # Schemas that Neon and Supabase bring along; no app's business.
-_PROVIDERS = (
+PROVIDERS = (
     *("auth", "storage", "realtime", "_realtime", "_analytics", "graphql", "graphql_public", "vault", "cron", "net"),
     *("pgsodium", "pgsodium_masks", "supabase_functions", "supabase_migrations", "pgtle", "pgmq", "neon", "neon_auth"),
 )
@@ -95,9 +97,10 @@ class Snapshot:
 def read(connection: psycopg.Connection[Any], app: str) -> Snapshot:
     """The schema of `app` in the database of `connection`: of any login, for the catalogue is everyone's to read.
 
-    Reads in one transaction, or in the one that is open; sets and leaves nothing.
+    Reads in one transaction, or in the one that is open; sets and leaves nothing. `revision` is None also where the
+    login may not read it.
     """
-    owner_group, *others = groups = [f"{app}_owner", f"{app}_app", f"{app}_readonly"]
+    owner_group, *others = groups = bootstrap.groups(app)
     with connection.transaction(force_rollback=True), connection.cursor(row_factory=tuple_row) as cursor:
         cursor.execute(_SETTINGS, {"app": app, "group": owner_group})
         *_, month, vectors, group, schema_owner = cursor.fetchone() or ()
@@ -107,7 +110,12 @@ def read(connection: psycopg.Connection[Any], app: str) -> Snapshot:
             "owner": owner,
             "groups": list({owner, *groups}),
             "required": list(REQUIRED),
-            "known": [app, *apps.names(), "public", EXTENSION_SCHEMA, POOLER_SCHEMA, *_PROVIDERS],
+            "extensions": [*REQUIRED, *OPTIONAL, "plpgsql"],
+            "extension_schema": EXTENSION_SCHEMA,
+            "pooler_schema": POOLER_SCHEMA,
+            "providers": list(PROVIDERS),
+            "apps": list(apps.names()),
+            "settings": Jsonb(bootstrap.settings(app, [EXTENSION_SCHEMA])),
         }
         cursor.execute(_query(), given)
         rows: Rows = cursor.fetchall()
@@ -118,7 +126,8 @@ def read(connection: psycopg.Connection[Any], app: str) -> Snapshot:
     for kind, name, definition in rows:
         known = _without_target(roles, guests, kind, name, definition)
         if known is not None:
-            objects.setdefault(kind, {})[known[0]] = known[1]
+            own = objects.setdefault(kind, {})
+            own[known[0]] = {**own.get(known[0], {}), **known[1]}  # a stray may be found for two reasons
     months = _alike(objects)
     return Snapshot(app, revision, objects, bool(vectors) and not _as_jsonb(app, objects), months, month)
 
@@ -213,7 +222,7 @@ def _alike(objects: Objects) -> dict[str, tuple[str, ...]]:
         if not re.fullmatch(r"\d{4}_(0[1-9]|1[0-2])", month) or definition.get("part of") != [parent]:
             continue
         months.setdefault(f"{parent}_{MONTH}", []).append(month)
-        if definition["bounds"] == _bounds(month):
+        if definition["bounds"] == bounds(month):
             objects["table"][table] = {**definition, "bounds": "its month in UTC"}
     shared = {name: tuple(sorted(its)) for name, its in months.items()}
     for kind, named in objects.items():
@@ -225,7 +234,8 @@ def _alike(objects: Objects) -> dict[str, tuple[str, ...]]:
     return shared
 
 
-def _bounds(month: str) -> str:
+def bounds(month: str) -> str:
+    """The bounds of the partition that holds `month` ("2026_11") in UTC, as the catalogue shows them there."""
     year, number = int(month[:4]), int(month[5:])
     after = f"{year + number // 12}-{number % 12 + 1:02d}"
     return f"FOR VALUES FROM ('{year}-{number:02d}-01 00:00:00+00') TO ('{after}-01 00:00:00+00')"

@@ -17,7 +17,7 @@ from db import apps, connections
 from db.errors import HistoryError, TargetError
 from db.migrations import history
 from db.migrations.revisions import HOME, Revision, revisions
-from db.migrations.snapshot import _PROVIDERS
+from db.migrations.snapshot import PROVIDERS
 from db.urls import DatabaseURL
 
 Kind = Literal["empty", "older", "current", "newer", "diverged", "edited", "inconsistent", "foreign"]
@@ -157,7 +157,7 @@ def _others(connection: Connection, app: str) -> str:
     if ours:
         return f"schema {app} has table {_listed(ours)} but no record of migrations: another tool made them"
     beside = [it for it in apps.names() if apps.host(it) == apps.host(app)]
-    strange = [f"{schema}.{its[0]}" for schema, its in tables.items() if schema not in (*_PROVIDERS, *beside)]
+    strange = [f"{schema}.{its[0]}" for schema, its in tables.items() if schema not in (*PROVIDERS, *beside)]
     prepared = connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", (app,)).fetchone() is not None
     if strange and not prepared:
         return (

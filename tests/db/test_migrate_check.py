@@ -49,7 +49,8 @@ def test_drift_is_told_by_name_and_is_1(maps: Prepared) -> None:
     assert (done.returncode, scripted.returncode) == (1, 1)
     assert done.stdout.splitlines() == [
         "maps: column users.name differs in its nullability: the repository says NOT NULL, the database has NULL. Way"
-        " out: `ALTER TABLE maps.users ALTER COLUMN name SET NOT NULL`, or keep the change as a new revision",
+        " out: `ALTER TABLE maps.users ALTER COLUMN name SET NOT NULL` (others wait while it reads every row; beside"
+        " them: docs/migrations.md#make-a-column-not-null), or keep the change as a new revision",
         "maps: index sessions.ix_sessions_user_id is missing: the repository has it, the database does not. Way out:"
         " `CREATE INDEX CONCURRENTLY ix_sessions_user_id ON maps.sessions USING btree (user_id)`, or keep the change as"
         " a new revision",
@@ -90,6 +91,25 @@ def test_any_login_may_look_also_through_a_transaction_pooler(maps: Prepared, tm
     with pooler(maps, tmp_path, size=2, login=maps.access.application) as url:
         for looking in (maps.readonly_url, url):
             assert check("maps", "--url", looking).stdout == "maps: database and files agree\n"
+
+
+def test_a_history_that_may_not_be_read_does_not_hide_why(maps: Prepared) -> None:
+    alter(maps, "REVOKE SELECT ON maps.alembic_version, maps.migration_history FROM maps_readonly")
+    done = check("maps", "--url", maps.readonly_url)
+
+    newest = migrations.revisions("maps")[-1].revision
+    assert (done.returncode, done.stderr) == (1, "")
+    unread, *drift = done.stdout.splitlines()
+    assert "maps_readonly_1 may not look into schema maps" in unread
+    assert unread.endswith(f"grant that; what follows takes it to be at {newest}")
+    assert [line.partition(" differ for ")[0] for line in drift] == [
+        "maps: grants table alembic_version",
+        "maps: grants table migration_history",
+    ]
+
+    alter(maps, "ALTER SCHEMA maps OWNER TO postgres")
+    told = check("maps", "--url", maps.owner_url).stdout
+    assert "maps: schema maps differs in its owner" in told
 
 
 def test_a_history_that_disagrees_does_not_hide_drift(maps: Prepared) -> None:

@@ -1,4 +1,4 @@
-SELECT 'column', c.relname || '.' || a.attname, jsonb_build_object(
+SELECT 'column', c.called || '.' || a.attname, jsonb_build_object(
     'type', format_type(a.atttypid, a.atttypmod),
     'nullable', CASE WHEN NOT a.attnotnull THEN true END,
     -- PostgreSQL 18 has NOT NULL as constraints, which can be unproven; 15 to 17 have neither

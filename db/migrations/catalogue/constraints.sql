@@ -1,4 +1,4 @@
-SELECT 'constraint', c.relname || '.' || o.conname, jsonb_build_object(
+SELECT 'constraint', c.called || '.' || o.conname, jsonb_build_object(
     'definition', pg_get_constraintdef(o.oid),
     -- a foreign key is enforced by triggers of the server's own, which a superuser can switch off
     'enforced', (SELECT 'not: its triggers are disabled' FROM pg_trigger g

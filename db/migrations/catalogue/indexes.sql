@@ -1,4 +1,4 @@
-SELECT 'index', t.relname || '.' || c.relname, jsonb_build_object(
+SELECT 'index', t.called || '.' || c.relname, jsonb_build_object(
     'definition', pg_get_indexdef(c.oid),
     'state', CASE WHEN NOT (x.indisvalid AND x.indisready AND x.indislive) THEN 'INVALID' END,
     'clustered', CASE WHEN x.indisclustered THEN true END,

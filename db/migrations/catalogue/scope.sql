@@ -6,7 +6,9 @@ WITH schema AS MATERIALIZED (
     SELECT classid, objid, refobjid AS extension FROM pg_depend
     WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass
 ), relation AS MATERIALIZED (
-    SELECT c.* FROM pg_class c JOIN schema s ON s.oid = c.relnamespace
+    -- called: what splits names at dots must not split this one
+    SELECT c.*, CASE WHEN c.relname ~ '[."]' THEN quote_ident(c.relname) ELSE c.relname::text END AS called
+    FROM pg_class c JOIN schema s ON s.oid = c.relnamespace
     WHERE NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_class'::regclass AND m.objid = c.oid)
 ), routine AS MATERIALIZED (
     SELECT p.*, p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' AS signature
@@ -20,4 +22,24 @@ WITH schema AS MATERIALIZED (
     SELECT t.* FROM pg_type t JOIN schema s ON s.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid
     WHERE t.typtype <> 'm' AND t.typcategory <> 'A' AND (t.typrelid = 0 OR c.relkind = 'c')
         AND NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_type'::regclass AND m.objid = t.oid)
+), place AS MATERIALIZED (
+    -- Where the database's owner administers without being a superuser, somebody provides the server, and what belongs
+    -- to a superuser is the provider's business.
+    SELECT d.oid, d.datname, d.datdba, d.datacl, r.rolcreaterole AND NOT r.rolsuper AS provided
+    FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba WHERE d.datname = current_database()
+), app AS MATERIALIZED (
+    -- this one, and those that live here too: their own checks look at them
+    SELECT n.oid, n.nspname AS name FROM pg_namespace n
+    WHERE n.nspname = %(app)s OR n.nspname = ANY (%(apps)s) AND (
+        pg_get_userbyid(n.nspowner) IN (n.nspname || '_owner', %(owner)s)
+        OR EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname = 'alembic_version'))
+), searched AS MATERIALIZED (
+    -- the schemas in which sessions look for a name after the app's own
+    SELECT n.* FROM pg_namespace n
+    WHERE n.nspname IN ('public', %(extension_schema)s) OR n.nspname <> 'pg_catalog' AND n.oid NOT IN (SELECT oid FROM app)
+        AND EXISTS (SELECT FROM pg_extension e WHERE e.extnamespace = n.oid AND e.extname = ANY (%(extensions)s))
+), role AS MATERIALIZED (
+    -- the app's groups, and the logins of each, which have its name and a number
+    SELECT r.*, g.key AS team, g.value AS settings, r.rolname <> g.key AS is_login
+    FROM jsonb_each(%(settings)s) g JOIN pg_roles r ON r.rolname = g.key OR r.rolname ~ ('^' || g.key || '_[0-9]+$')
 )

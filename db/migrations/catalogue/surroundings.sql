@@ -2,14 +2,17 @@ SELECT 'schema', nspname::text, jsonb_build_object(
     'owner', pg_get_userbyid(nspowner), 'comment', obj_description(oid, 'pg_namespace'))
 FROM schema
 UNION ALL
--- extensions that every app is given, and those that its tables, indexes, defaults and functions are made of
+-- extensions that every app is given, those that its tables, indexes, defaults and functions are made of, and those that
+-- nobody gave: a provider's stand neither in the schema nor in public
 SELECT 'extension', e.extname::text, jsonb_build_object(
     'version', array_to_string((string_to_array(e.extversion, '.'))[1:2], '.'), -- providers differ in the third number
     'usable by', (SELECT jsonb_agg(r.rolname ORDER BY r.rolname) FROM pg_roles r
         WHERE r.rolname = ANY (%(groups)s) AND has_schema_privilege(r.oid, e.extnamespace, 'USAGE'))
 )
-FROM pg_extension e
-WHERE e.extname = ANY (%(required)s) OR EXISTS (
+FROM pg_extension e JOIN pg_roles o ON o.oid = e.extowner CROSS JOIN place
+WHERE e.extname <> ALL (%(extensions)s) AND (NOT (place.provided AND o.rolsuper)
+        OR e.extnamespace IN (SELECT oid FROM schema UNION ALL SELECT to_regnamespace('public')))
+    OR e.extname = ANY (%(required)s) OR EXISTS (
     SELECT FROM pg_depend d JOIN member m ON m.classid = d.refclassid AND m.objid = d.refobjid
     WHERE m.extension = e.oid AND (
         d.classid = 'pg_class'::regclass AND d.objid IN (SELECT oid FROM relation)
@@ -23,20 +26,10 @@ WHERE e.extname = ANY (%(required)s) OR EXISTS (
 )
 UNION ALL
 -- operators, collations, text search configurations and whatever else no other file names
-SELECT 'further object', i.type || ' ' || i.identity, '{}'
+SELECT 'further object', i.type || ' ' || i.identity,
+    jsonb_build_object('way out', 'DROP ' || upper(i.type) || ' ' || i.identity)
 FROM pg_depend d JOIN schema s ON d.refobjid = s.oid, pg_identify_object(d.classid, d.objid, 0) i
 WHERE d.refclassid = 'pg_namespace'::regclass AND d.deptype = 'n'
     AND d.classid <> ALL (ARRAY['pg_class', 'pg_type', 'pg_proc', 'pg_statistic_ext', 'pg_default_acl',
         'pg_extension']::regclass[])
     AND NOT EXISTS (SELECT FROM member m WHERE m.classid = d.classid AND m.objid = d.objid)
-UNION ALL
-SELECT 'stray object', i.type || ' ' || i.identity, '{}'
-FROM pg_depend d, pg_identify_object(d.classid, d.objid, 0) i
-WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = to_regnamespace('public') AND d.deptype = 'n'
-    AND d.classid <> ALL (ARRAY['pg_default_acl', 'pg_extension']::regclass[])
-    AND NOT EXISTS (SELECT FROM member m WHERE m.classid = d.classid AND m.objid = d.objid)
-UNION ALL
-SELECT 'stray schema', n.nspname::text, '{}'
-FROM pg_namespace n
-WHERE n.nspname <> ALL (%(known)s) AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-    AND NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_namespace'::regclass AND m.objid = n.oid)

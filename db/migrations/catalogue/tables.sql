@@ -1,4 +1,4 @@
-SELECT 'table' AS kind, c.relname::text AS name, jsonb_build_object(
+SELECT 'table' AS kind, c.called AS name, jsonb_build_object(
     'columns', (SELECT jsonb_agg(a.attname ORDER BY a.attnum) FROM pg_attribute a
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
     'owner', pg_get_userbyid(c.relowner),

@@ -1,4 +1,4 @@
-SELECT CASE c.relkind WHEN 'v' THEN 'view' ELSE 'materialized view' END, c.relname::text, jsonb_build_object(
+SELECT CASE c.relkind WHEN 'v' THEN 'view' ELSE 'materialized view' END, c.called, jsonb_build_object(
     'columns', (SELECT jsonb_agg(a.attname ORDER BY a.attnum) FROM pg_attribute a
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
     'definition', pg_get_viewdef(c.oid),
@@ -10,7 +10,7 @@ SELECT CASE c.relkind WHEN 'v' THEN 'view' ELSE 'materialized view' END, c.relna
 )
 FROM relation c WHERE c.relkind IN ('v', 'm')
 UNION ALL
-SELECT 'sequence', c.relname::text, jsonb_build_object(
+SELECT 'sequence', c.called, jsonb_build_object(
     'type', format_type(q.seqtypid, NULL),
     'start', nullif(q.seqstart, 1),
     'increment', nullif(q.seqincrement, 1),
@@ -19,7 +19,7 @@ SELECT 'sequence', c.relname::text, jsonb_build_object(
     'cache', nullif(q.seqcache, 1),
     'cycle', nullif(q.seqcycle, false),
     'persistence', CASE c.relpersistence WHEN 'u' THEN 'unlogged' WHEN 't' THEN 'temporary' END,
-    'belongs to', (SELECT t.relname || '.' || a.attname FROM pg_depend d JOIN pg_class t ON t.oid = d.refobjid
+    'belongs to', (SELECT t.called || '.' || a.attname FROM pg_depend d JOIN relation t ON t.oid = d.refobjid
         JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
         WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass
             AND d.deptype IN ('a', 'i')),
