@@ -122,7 +122,9 @@ def test_a_history_that_was_closed_to_the_login_is_told_and_named_as_drift(
     assert (done.returncode, done.stderr) == (1, "")
     first, *drift = done.stdout.splitlines()
     assert re.fullmatch(
-        r"maps: maps_\w+_1 may not look into schema maps of database .*: give the URL of its owner.*", first
+        r"maps: maps_\w+_1 may not look into schema maps of database .*: give the URL of its owner.*; it is compared as"
+        r" if it were at 0003_\w+",
+        first,
     )
     assert [line for line in drift if line.startswith(says)], drift
 
