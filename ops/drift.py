@@ -59,7 +59,7 @@ def check(app: str, url: str, *, ca_file: str | Path | None = None) -> Checked:
         try:
             it = standing.look(connection, app, files)
         except TargetError as error:  # whoever took that right may have done more, and the catalogue is everyone's
-            told = (f"{error}; what follows takes it to be at {files[-1].revision}",)
+            told = (f"{error}; it is compared as if it were at {files[-1].revision}",)
         else:
             told = tuple(f"{pending.revision} is pending" for pending in it.pending) if it.agrees else (it.says,)
         found = snapshot.read(connection, app)

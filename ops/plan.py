@@ -45,6 +45,7 @@ def plan(
         raise typer.BadParameter("--url is one database: name the application it is for")
     found = choose(stack, url, ca)
     from db.errors import RevisionError  # noqa: PLC0415 - after what fails fast
+    from db.migrations import sums  # noqa: PLC0415
     from db.migrations.foresight import foresee  # noqa: PLC0415 - after what fails fast
     from db.migrations.standing import standing  # noqa: PLC0415
 
@@ -66,17 +67,21 @@ def plan(
         for name, it in looked.items():
             held = f"; held at {pins[name]} until `pgstack migrate up {name}`" if name in pins else ""
             print(f"{name}: {it.kind} ({it.says}){held}")
+            summed = sums.listed(name)
             for revision in it.pending:
-                _show(revision, steps[name].get(revision.revision, ()), whole=sql)
+                draft = revision.path.name not in summed
+                _show(revision, steps[name].get(revision.revision, ()), whole=sql, draft=draft)
     for line in unseen:
         print(f"pgstack: {line}", file=sys.stderr)
     if not all(it.agrees for it in looked.values()):
         raise typer.Exit(FAILED)
 
 
-def _show(revision: Revision, steps: tuple[Step, ...], *, whole: bool) -> None:
+def _show(revision: Revision, steps: tuple[Step, ...], *, whole: bool, draft: bool) -> None:
     purpose = revision.purpose if revision.filled_in else "still to be filled in: `up` refuses it until then"
-    print(f"  {revision.revision}  {purpose}  ({'reversible' if revision.reversible else 'can not be undone'})")
+    notes = "reversible" if revision.reversible else "can not be undone"
+    notes += "; a draft, for dev and preview only: it has no sum" if draft else ""
+    print(f"  {revision.revision}  {purpose}  ({notes})")
     for step in steps:
         if whole:
             print("\n".join(f"    {line}" for line in f"{step.statement.text};".splitlines()))

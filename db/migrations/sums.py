@@ -34,19 +34,22 @@ def parsed(text: str, path: str) -> dict[str, str]:
     return found
 
 
-def compare(app: str, sums: Mapping[str, str], files: Sequence[Revision], *, complete: bool) -> list[Finding]:
-    """Files that were changed or are missing and, where `complete`, such as have no line yet."""
+def compare(
+    app: str, sums: Mapping[str, str], files: Sequence[Revision], *, complete: bool, released: bool = False
+) -> list[Finding]:
+    """Files that were changed or are missing and, where `complete`, such as have no line yet.
+
+    `released` says that none of them can be a draft.
+    """
     found = []
     present = {file.path.name: file for file in files}
     for name, checksum in sums.items():
         if name not in present:
             found.append(Finding(app, name, "missing", f"it is in {NAME} but not here: bring it back"))
         elif present[name].checksum != checksum:
-            says = (
-                f"it is not what {NAME} says: bring it back, and make the change as a new revision; or, if it was never"
-                f" released: `pgstack migrate sum {app}`"
-            )
-            found.append(Finding(app, name, "edited", says))
+            says = f"it is not what {NAME} says: bring it back, and make the change as a new revision"
+            draft = "" if released else f"; or, if it was never released: `pgstack migrate sum {app}`"
+            found.append(Finding(app, name, "edited", says + draft))
     if complete:
         says = f"{NAME} has no line for it: `pgstack migrate sum {app}` adds it once the file is finished"
         found += [Finding(app, name, "additional", says) for name in present if name not in sums]
@@ -72,7 +75,7 @@ def write(app: str, committed: Mapping[str, str], *, home: Path = HOME) -> tuple
     or a header is still the template's.
     """
     files = revisions(app, home=home)
-    if refused := compare(app, committed, files, complete=False):
+    if refused := compare(app, committed, files, complete=False, released=True):
         raise RevisionError("; ".join(map(str, refused)))
     if drafts := [file.path.name for file in files if not file.filled_in]:
         raise RevisionError(f"{', '.join(drafts)} ({app}): Purpose is still the template's: fill it in first")

@@ -101,7 +101,7 @@ def test_a_history_that_may_not_be_read_does_not_hide_why(maps: Prepared) -> Non
     assert (done.returncode, done.stderr) == (1, "")
     unread, *drift = done.stdout.splitlines()
     assert "maps_readonly_1 may not look into schema maps" in unread
-    assert unread.endswith(f"grant that; what follows takes it to be at {newest}")
+    assert unread.endswith(f"grant that; it is compared as if it were at {newest}")
     assert [line.partition(" differ for ")[0] for line in drift] == [
         "maps: grants table alembic_version",
         "maps: grants table migration_history",
@@ -142,7 +142,9 @@ def test_a_history_that_was_closed_to_the_login_is_told_and_named_as_drift(
     assert (done.returncode, done.stderr) == (1, "")
     first, *drift = done.stdout.splitlines()
     assert re.fullmatch(
-        r"maps: maps_\w+_1 may not look into schema maps of database .*: give the URL of its owner.*", first
+        r"maps: maps_\w+_1 may not look into schema maps of database .*: give the URL of its owner.*; it is compared as"
+        r" if it were at 0003_\w+",
+        first,
     )
     assert [line for line in drift if line.startswith(says)], drift
 

@@ -232,6 +232,8 @@ class TestAppliedRevisionsAreNeverEdited:
             f"INSERT INTO maps.alembic_version VALUES ('{FIRST}')",
             f"DELETE FROM maps.migration_history WHERE revision = '{LAST}'",
             "DELETE FROM maps.migration_history",
+            "DROP TABLE maps.alembic_version",
+            "DROP TABLE maps.migration_history",
         ],
     )
     def test_the_way_out_of_what_was_changed_by_hand_is_the_command_that_is_told(

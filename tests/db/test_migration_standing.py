@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import closing
@@ -76,6 +77,19 @@ class TestWhatADatabaseIs:
         done = plan("maps", "--url", migrated.owner_url)
 
         assert (done.returncode, done.stdout) == (0, "maps: current (nothing pending)\n")
+
+    def test_a_draft_is_told_from_a_finished_one(self, migrated: Prepared, home: Path) -> None:
+        for source in ("db", "ops"):
+            shutil.copytree(CHECKOUT / source, home / source)
+        for summed, notes in (
+            (True, "(reversible)"),
+            (False, "(reversible; a draft, for dev and preview only: it has no"),
+        ):
+            (home / "alembic/versions/maps/checksums.txt").write_bytes(
+                (CHECKOUT / "alembic/versions/maps/checksums.txt").read_bytes()
+            )
+            add_revision(home, WORKS, summed=summed)
+            assert f"  0004_further  a test  {notes}" in plan("maps", "--url", migrated.owner_url, home=home).stdout
 
     def test_a_newer_one_says_what_this_checkout_lacks(self, migrated: Prepared, home: Path) -> None:
         add_revision(home, WORKS)
