@@ -13,7 +13,9 @@ from typing import Any
 import pulumi
 
 from db import apps, migrations, seeds
+from db.errors import MigrationError
 from db.migrations import sums
+from infra.errors import DeploymentError
 from infra.hooks import before_change, resolved, step
 from infra.platform import Platform
 from infra.settings import Settings
@@ -44,7 +46,8 @@ class Schema(pulumi.ComponentResource):
 
         async def apply(_: pulumi.ResourceHookArgs) -> None:
             await platform.bootstrap()
-            await platform.restore_point(f"migrate-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}")
+            point = f"migrate-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}"
+            await platform.restore_point(point)
             with tempfile.TemporaryDirectory(prefix="pgstack-") as folder:
                 ca_file = Path(folder) / "ca.crt"
                 ca_file.write_text(await resolved(platform.ca_certificate))
@@ -52,7 +55,12 @@ class Schema(pulumi.ComponentResource):
                     if apps.host(app) != app:
                         await platform.bootstrap()  # what guests may do with tables that their host has only now
                     url = await resolved(platform.apps[app].direct)
-                    await in_thread(_bring_up_to_date, settings, app, url, ca_file)
+                    try:
+                        await in_thread(_bring_up_to_date, settings, app, url, ca_file)
+                    except MigrationError as error:
+                        raise DeploymentError(
+                            f"{error} (as it was before this deployment: pgstack restore run --to {point})"
+                        ) from error
 
         pulumi.Stash(
             name,

@@ -40,6 +40,7 @@ class Survey:
     seeds: tuple[str, ...]
     locks: tuple[Lock, ...] = ()
     failures: tuple[str, ...] = ()
+    restored: tuple[int, ...] = ()  # the clusters beside the live one
     covered: Mapping[str, float | None] = field(default_factory=dict)  # "app.table": see readings.server.Database
 
 
@@ -111,6 +112,7 @@ def survey(stack: Stack, engine: Engine) -> Survey:
             ),
             keys_exported=exported.stands(stack),
             seeds=wanted.seeds,
+            restored=tuple(sorted(wanted.generations)),
             locks=tuple(locks(stack.name, stack.pulumi.environ)),
             failures=tuple(dict.fromkeys(asked.failures)),
             covered={f"{app}.{table}": until for app, it in databases.items() for table, until in it.covered.items()},

@@ -69,6 +69,11 @@ def judge(survey: Survey, *, lasting: bool, stack: str, now: float | None = None
         wrong, soon = _certificate(certificate, now)
         problems += wrong
         notes += soon
+    notes += [
+        f"restored cluster {number} runs beside the live one and may take as much memory: `pgstack restore drop"
+        f" {number}` once nobody needs it"
+        for number in survey.restored
+    ]
     if lasting and not survey.keys_exported:
         notes.append(
             "the keys of this stack were never brought elsewhere, and its backups are lost with this host: "

@@ -157,6 +157,7 @@ def test_a_failing_migration_stops_up_changes_nothing_and_runs_once_mended(works
     assert failed.returncode != 0
     assert f"revision {path.stem} (maps) failed: SQLSTATE 42P01" in said
     assert "ALTER TABLE maps.nowhere ADD COLUMN depth int" in said
+    assert re.search(r"as it was before this deployment: pgstack restore run --to migrate-\d{8}T\d{6}Z\)", said)
     assert "Traceback" not in said
     assert catalogue(workshop) == before
     assert f"maps: migration {path.stem} is pending" in workshop.pulumi("preview").stdout

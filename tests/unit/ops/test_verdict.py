@@ -210,6 +210,16 @@ def test_a_certificate_is_announced_60_days_before_and_wrong_once_expired() -> N
     assert "expired" in problems(with_days(-1))
 
 
+def test_a_restored_cluster_is_noted_until_it_is_dropped() -> None:
+    verdict = judge(replace(WELL, restored=(2,)), lasting=True, stack="prod", now=NOW)
+
+    assert verdict.problems == ()
+    assert verdict.notes == (
+        "restored cluster 2 runs beside the live one and may take as much memory: `pgstack restore drop 2` once nobody"
+        " needs it",
+    )
+
+
 def test_only_a_stack_whose_data_lasts_nags_for_its_keys() -> None:
     survey = replace(WELL, keys_exported=False)
     assert "pgstack keys export" in notes(survey)
