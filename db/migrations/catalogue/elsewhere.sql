@@ -57,8 +57,9 @@ FROM (
     LEFT JOIN pg_type t ON d.classid = 'pg_type'::regclass AND t.oid = d.objid
     -- what a partition has of its parent comes and goes with it
     WHERE coalesce(k.conparentid, 0) = 0 AND coalesce(g.tgparentid, 0) = 0 AND NOT coalesce(g.tgisinternal, false)
+        AND coalesce(c.relnamespace, p.pronamespace, t.typnamespace) NOT IN (SELECT oid FROM app)
 ) o JOIN pg_namespace n ON n.oid = o.namespace CROSS JOIN LATERAL pg_identify_object(o.classid, o.objid, 0) i
-WHERE n.oid NOT IN (SELECT oid FROM app) AND n.nspname !~ '^pg_' -- a session's temporary tables may use our types
+WHERE n.nspname !~ '^pg_' -- a session's temporary tables may use our types
 UNION ALL
 SELECT 'event trigger', t.evtname::text, jsonb_build_object('way out', 'DROP EVENT TRIGGER ' || quote_ident(t.evtname))
 FROM pg_event_trigger t JOIN pg_roles r ON r.oid = t.evtowner CROSS JOIN place
