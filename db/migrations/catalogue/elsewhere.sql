@@ -25,14 +25,16 @@ WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.oid NOT IN
 UNION ALL
 -- what is made of our tables, types and functions: partitions, heirs, foreign keys, views, functions
 SELECT 'stray object', i.type || ' ' || i.identity, jsonb_build_object('way out', CASE
-    WHEN o.conname IS NOT NULL THEN 'ALTER TABLE ' || quote_ident(n.nspname) || '.' || quote_ident(o.relname) || ' DROP CONSTRAINT ' || quote_ident(o.conname)
-    WHEN o.relispartition AND o.relkind <> 'i' THEN 'ALTER TABLE ' || quote_ident(n.nspname) || '.' || quote_ident(o.relname) || ' SET SCHEMA ' || quote_ident(%(app)s)
+    WHEN o.conname IS NOT NULL THEN 'ALTER TABLE ' || o.relation || ' DROP CONSTRAINT ' || quote_ident(o.conname)
+    WHEN o.relispartition AND o.relkind <> 'i'
+        THEN 'ALTER TABLE ' || o.relation || ' SET SCHEMA ' || quote_ident(%(app)s)
     WHEN o.classid <> 'pg_class'::regclass OR o.relkind IN ('v', 'S', 'i')
         THEN 'DROP ' || upper(i.type) || ' ' || i.identity END, 'bounds', o.bounds)
 FROM (
     SELECT DISTINCT
         CASE WHEN w.oid IS NULL AND f.oid IS NULL THEN d.classid ELSE 'pg_class'::regclass END AS classid,
-        coalesce(w.ev_class, f.adrelid, d.objid) AS objid, c.relname, c.relkind,
+        coalesce(w.ev_class, f.adrelid, d.objid) AS objid, c.relkind,
+        c.relnamespace::regnamespace || '.' || quote_ident(c.relname) AS relation,
         c.relispartition AND d.classid = 'pg_class'::regclass AS relispartition, k.conname,
         -- beginning with the table it is a partition of
         (SELECT p.relname || ' ' || pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits i JOIN pg_class p
@@ -55,8 +57,9 @@ FROM (
     LEFT JOIN pg_type t ON d.classid = 'pg_type'::regclass AND t.oid = d.objid
     -- what a partition has of its parent comes and goes with it
     WHERE coalesce(k.conparentid, 0) = 0 AND coalesce(g.tgparentid, 0) = 0 AND NOT coalesce(g.tgisinternal, false)
+        AND coalesce(c.relnamespace, p.pronamespace, t.typnamespace) NOT IN (SELECT oid FROM app)
 ) o JOIN pg_namespace n ON n.oid = o.namespace CROSS JOIN LATERAL pg_identify_object(o.classid, o.objid, 0) i
-WHERE n.oid NOT IN (SELECT oid FROM app) AND n.nspname !~ '^pg_' -- a session's temporary tables may use our types
+WHERE n.nspname !~ '^pg_' -- a session's temporary tables may use our types
 UNION ALL
 SELECT 'event trigger', t.evtname::text, jsonb_build_object('way out', 'DROP EVENT TRIGGER ' || quote_ident(t.evtname))
 FROM pg_event_trigger t JOIN pg_roles r ON r.oid = t.evtowner CROSS JOIN place
