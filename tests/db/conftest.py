@@ -296,6 +296,23 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
+def silent(_: str) -> None:
+    """Discard a report."""
+
+
+@pytest.fixture
+def maps(prepare: Prepare) -> Prepared:
+    """A new database of maps, not migrated."""
+    return prepare("maps")
+
+
+@pytest.fixture
+def migrated(maps: Prepared) -> Prepared:
+    """The same at the newest revision."""
+    migrations.upgrade("maps", maps.owner_url, report=silent)
+    return maps
+
+
 def add_revision(
     home: Path,
     body: str,

@@ -28,11 +28,6 @@ def alembic(*arguments: str, url: str | None = None, home: Path = CHECKOUT) -> s
     )
 
 
-@pytest.fixture
-def maps(prepare: Prepare) -> Prepared:
-    return prepare("maps")
-
-
 def test_upgrading_keeps_history_and_downgrading_reverts_it(maps: Prepared) -> None:
     up = alembic("-n", "maps", "upgrade", "head", url=maps.owner_url)
     down = alembic("-n", "maps", "downgrade", "-1", url=maps.owner_url)

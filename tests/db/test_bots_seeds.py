@@ -21,17 +21,13 @@ from db.errors import CursorError, PageError, SeedError
 from db.tenancy import tenant
 from db.urls import DatabaseURL
 from tests.db.bots_world import acting
-from tests.db.conftest import Prepare, Prepared
+from tests.db.conftest import Prepare, Prepared, silent
 
 pytestmark = pytest.mark.requirement("bots.P1.seeding")
 MAJOR = (
     *("users", "organization_members", "sessions", "bots", "bot_runs", "bot_logs", "credentials"),
     *("session_recordings", "workflows", "workflow_runs", "tasks", "notifications", "activity_logs"),
 )
-
-
-def silent(_: str) -> None:
-    """Discard a report."""
 
 
 @pytest.fixture(scope="module")

@@ -10,19 +10,8 @@ import pytest
 from db import migrations
 from db.errors import MigrationError
 from db.migrations import waits
-from tests.db.conftest import Prepare, Prepared, add_revision
+from tests.db.conftest import Prepared, add_revision, silent
 from tests.db.test_migration_conditions import LAST, await_rows
-
-
-def silent(_: str) -> None:
-    """Discard a report."""
-
-
-@pytest.fixture
-def migrated(prepare: Prepare) -> Prepared:
-    maps = prepare("maps")
-    migrations.upgrade("maps", maps.owner_url, report=silent)
-    return maps
 
 
 def run(prepared: Prepared, statement: str) -> None:

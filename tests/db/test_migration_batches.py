@@ -12,7 +12,7 @@ import pytest
 
 from db import migrations
 from db.errors import RevisionError
-from tests.db.conftest import Prepare, Prepared, add_revision
+from tests.db.conftest import Prepare, Prepared, add_revision, silent
 from tests.db.test_migration_conditions import await_rows
 
 ROWS = 120_000
@@ -22,10 +22,6 @@ CHANGE = "UPDATE maps.numbers SET square = n * n, times = times + 1"
 BATCHES = f'{IMPORT}in_batches("maps.numbers", "{CHANGE} WHERE {{batch}} AND square IS NULL")'
 HOLD_THE_LAST = "BEGIN; SELECT FROM maps.numbers ORDER BY id DESC LIMIT 1 FOR UPDATE"
 UNDO = 'op.execute("UPDATE maps.numbers SET square = NULL")'
-
-
-def silent(_: str) -> None:
-    """Discard a report."""
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from db import apps, migrations
 from db.errors import HistoryError, LoginError, MigrationError, RevisionError, TargetError, UnknownAppError
 from db.migrations import lock, waits
 from db.migrations.standing import standing
-from tests.db.conftest import Prepare, Prepared, add_revision
+from tests.db.conftest import Prepare, Prepared, add_revision, silent
 
 CHECKOUT = Path(__file__).parents[2]
 ALL = tuple(it.revision for it in migrations.revisions("maps"))
@@ -30,21 +30,6 @@ EVERYTHING = (
     " (SELECT array_agg(relname ORDER BY 1) FROM pg_class WHERE relnamespace = 'maps'::regnamespace)"
     " FROM maps.alembic_version"
 )
-
-
-def silent(_: str) -> None:
-    """Discard a report."""
-
-
-@pytest.fixture
-def maps(prepare: Prepare) -> Prepared:
-    return prepare("maps")
-
-
-@pytest.fixture
-def migrated(maps: Prepared) -> Prepared:
-    migrations.upgrade("maps", maps.owner_url, report=silent)
-    return maps
 
 
 class TestTwoAtOnce:

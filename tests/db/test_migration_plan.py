@@ -18,11 +18,6 @@ WHERE l.pid = pg_backend_pid() AND l.database = (SELECT oid FROM pg_database WHE
 """
 
 
-@pytest.fixture
-def maps(prepare: Prepare) -> Prepared:
-    return prepare("maps")
-
-
 def level(mode: str) -> str:
     """ShareRowExclusiveLock as LOCK TABLE calls it."""
     return "".join(f" {it}" if it.isupper() else it for it in mode.removesuffix("Lock")).strip().upper()

@@ -12,14 +12,10 @@ from db import migrations, seeds
 from ops.engine import Engine
 from ops.rehearse import copied, rehearse
 from ops.stack import Stack
-from tests.db.conftest import Prepare, Prepared
+from tests.db.conftest import Prepare, Prepared, silent
 
 SUPERUSER = ("env", "PGHOST=/tmp", "PGUSER=postgres", "PGPASSWORD=admin of a test")
 SECOND, THIRD = "0002_sites_by_name", "0003_json_shapes"
-
-
-def silent(_: str) -> None:
-    """Discard a report."""
 
 
 @pytest.fixture

@@ -11,22 +11,11 @@ import pytest
 from db import migrations
 from db.errors import HistoryError, RevisionError
 from db.migrations.repair import repair
-from tests.db.conftest import Prepare, Prepared, add_revision, add_sum
+from tests.db.conftest import Prepared, add_revision, add_sum, silent
 
 CHECKOUT = Path(__file__).parents[2]
 FIRST, FURTHER = "0001_initial_schema", "0004_further"
 WORKS = 'op.execute("CREATE TABLE maps.half_done ()")'
-
-
-def silent(_: str) -> None:
-    """Discard a report."""
-
-
-@pytest.fixture
-def migrated(prepare: Prepare) -> Prepared:
-    maps = prepare("maps")
-    migrations.upgrade("maps", maps.owner_url, report=silent)
-    return maps
 
 
 def test_a_repair_says_who_when_and_why_and_migrations_go_on(migrated: Prepared, home: Path, lines: list[str]) -> None:

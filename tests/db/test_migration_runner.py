@@ -10,7 +10,7 @@ from db import apps, migrations
 from db.errors import MigrationError, RevisionError
 from db.migrations.revisions import UNFILLED
 from db.migrations.runner import new
-from tests.db.conftest import Prepare, Prepared, add_revision
+from tests.db.conftest import Prepare, Prepared, add_revision, silent
 
 ALL = tuple(it.revision for it in migrations.revisions("maps"))
 FIRST, SECOND, LAST = ALL
@@ -20,21 +20,6 @@ BREAKS = '''op.execute("CREATE TABLE maps.half_done ()")
         VALUES ('a', 'same@example.com', 'A'), ('b', 'same@example.com', 'B')
     """)'''
 WORKS = 'op.execute("CREATE TABLE maps.half_done ()")'
-
-
-def silent(_: str) -> None:
-    """Discard a report."""
-
-
-@pytest.fixture
-def maps(prepare: Prepare) -> Prepared:
-    return prepare("maps")
-
-
-@pytest.fixture
-def migrated(maps: Prepared) -> Prepared:
-    migrations.upgrade("maps", maps.owner_url, report=silent)
-    return maps
 
 
 def snapshot(prepared: Prepared) -> list[Any]:

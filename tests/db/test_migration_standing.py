@@ -14,26 +14,11 @@ from db import migrations
 from db.errors import TargetError
 from db.migrations.foresight import foresee
 from db.migrations.standing import Kind, standing
-from tests.db.conftest import Prepare, Prepared, add_revision
+from tests.db.conftest import Prepared, add_revision, silent
 
 CHECKOUT = Path(__file__).parents[2]
 FIRST, SECOND, THIRD = "0001_initial_schema", "0002_better_auth", "0003_readers_see_no_tokens"
 WORKS = 'op.execute("CREATE TABLE maps.half_done ()")'
-
-
-def silent(_: str) -> None:
-    """Discard a report."""
-
-
-@pytest.fixture
-def maps(prepare: Prepare) -> Prepared:
-    return prepare("maps")
-
-
-@pytest.fixture
-def migrated(maps: Prepared) -> Prepared:
-    migrations.upgrade("maps", maps.owner_url, report=silent)
-    return maps
 
 
 def plan(*arguments: str, home: Path = CHECKOUT) -> subprocess.CompletedProcess[str]:

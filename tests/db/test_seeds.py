@@ -4,11 +4,7 @@ import pytest
 
 from db import apps, migrations, seeds
 from db.errors import SeedError
-from tests.db.conftest import Prepare, Prepared
-
-
-def silent(_: str) -> None:
-    """Discard a report."""
+from tests.db.conftest import Prepare, Prepared, silent
 
 
 @pytest.fixture

@@ -18,14 +18,10 @@ from db.apps.petsitting.seeds.demo import LISTING
 from db.bootstrap import bootstrap
 from db.errors import MigrationError, TargetError, UnknownAppError
 from db.urls import DatabaseURL
-from tests.db.conftest import Prepare, Prepared, access_for, guest
+from tests.db.conftest import Prepare, Prepared, access_for, guest, silent
 
 DENIED = psycopg.errors.InsufficientPrivilege
 NOW = datetime.datetime.now(datetime.UTC)
-
-
-def silent(_: str) -> None:
-    """Discard a report."""
 
 
 @pytest.fixture(scope="module")
