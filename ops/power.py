@@ -25,13 +25,13 @@ def start(stack: StackOption = None) -> None:
     from ops.engine import Engine  # noqa: PLC0415 - slow imports come after what fails fast
 
     engine = Engine.connect(found.pulumi.environ)
-    for role in reversed(STOP_ORDER):
+    for role in reversed(_in_order(found)):
         name = found.container(role)
         container = engine.existing(name)
         if container.status != "running":
             print(f"starting {name}", flush=True)
             container.start()
-    for role in reversed(STOP_ORDER):
+    for role in reversed(_in_order(found)):
         name = found.container(role)
         _wait_until_healthy(engine, role, name)
         print(f"{name} is healthy", flush=True)
@@ -49,7 +49,7 @@ def stop(stack: StackOption = None) -> None:
     from ops.engine import Engine  # noqa: PLC0415 - slow imports come after what fails fast
 
     engine = Engine.connect(found.pulumi.environ)
-    for role in STOP_ORDER:
+    for role in _in_order(found):
         name = found.container(role)
         container = engine.container(name)
         if container is None or container.status != "running":
@@ -57,6 +57,12 @@ def stop(stack: StackOption = None) -> None:
             continue
         print(f"stopping {name}", flush=True)
         container.stop()  # with the container's own signal and grace
+
+
+def _in_order(stack: Stack) -> tuple[str, ...]:
+    """The roles in the order in which they stop, restored clusters among them."""
+    restored = (f"postgres_{number}" for number in stack.outputs.get("generations", ()))
+    return (STOP_ORDER[0], *restored, *STOP_ORDER[1:])
 
 
 def _wait_until_healthy(engine: Engine, role: str, name: str) -> None:

@@ -13,7 +13,7 @@ import typer
 
 from ops import PROJECT
 from ops.backup import PSQL
-from ops.errors import OpsError, UnknownError
+from ops.errors import EngineError, OpsError, UnknownError
 from ops.prompts import confirm
 from ops.settings import settings
 from ops.stack import Stack, StackOption
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ops.restoring.plan import Plan
     from ops.restoring.targets import Target
 
+_SPARE = 1024**3  # bytes that stay free for the live cluster
 restore = typer.Typer(name="restore", help="Go back to any second that the backups reach.", no_args_is_help=True)
 ToOption = Annotated[
     str,
@@ -79,20 +80,21 @@ def run(to: ToOption, stack: StackOption = None) -> None:
     target = parse(to, now)
     found = Stack.read(stack)
     from db import restore_points  # noqa: PLC0415
+    from db.errors import RestorePointError  # noqa: PLC0415
     from ops.engine import Engine  # noqa: PLC0415
     from ops.restoring.wal import lsn_text  # noqa: PLC0415
 
     engine, server = Engine.connect(found.pulumi.environ), found.container("postgres")
-    live = engine.container(server)
-    if live is not None and live.status == "running":
-        name = f"restore-{now.astimezone(datetime.UTC):%Y%m%dT%H%M%SZ}"  # with it, all that was committed is archived
+    name = f"restore-{now.astimezone(datetime.UTC):%Y%m%dT%H%M%SZ}"
+    try:  # with it, all that was committed is archived
         restore_points.create(name, lambda sql: engine.run(server, [*PSQL, sql]).strip())
-    else:
-        print(f"{server} does not run: what it had not archived yet can't be restored from here", file=sys.stderr)
+    except (EngineError, RestorePointError) as error:  # which may be why somebody restores
+        print(f"only what is archived can be restored, not all that was committed: {error}", file=sys.stderr)
     planned = _planned(target, engine, found.container("backup"))
     _show(planned)
     if not planned.possible:
         raise OpsError(_impossible(planned))
+    _insist_on_room(planned, engine, found.container("backup"))
     number = max([1, *settings(found.name).generations]) + 1
     origin = {"backup": planned.backup.label}
     if planned.stop is not None:
@@ -168,6 +170,20 @@ def _planned(target: Target, engine: Engine, container: str) -> Plan:
         return plan(target, there.backups, wal.listed(engine, container), read)
 
 
+def _insist_on_room(plan: Plan, engine: Engine, container: str) -> None:
+    """Raise OpsError if the restored cluster, with the WAL that is replayed, would fill the disk of the live one."""
+    from ops.readings.repository import ask  # noqa: PLC0415
+    from ops.words import size  # noqa: PLC0415
+
+    wanted = plan.backup.size + plan.wal + _SPARE
+    for disk in ask(engine, container).disks:
+        if disk.volume == "data" and disk.free < wanted:
+            raise OpsError(
+                f"a restored cluster needs {size(wanted)} beside the live one and {size(disk.free)} are free: free"
+                " some, or drop one (`pgstack restore list`); nothing was changed"
+            )
+
+
 def _show(plan: Plan) -> None:
     for name, said in _lines(plan):
         print(f"{name:<12} {said}")
@@ -199,6 +215,9 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
     ]
     if plan.target.at is not None:
         lines[1] = ("target", f"{plan.target}, {ago((now - plan.target.at).total_seconds())}")
+    if plan.target.kind == "latest" or (plan.target.at is not None and plan.target.at > plan.archived):
+        archived = f"WAL up to {_at(plan.archived)}; `pgstack restore run` has the live server archive the rest first"
+        lines.insert(4, ("archived", archived))
     return lines
 
 

@@ -29,12 +29,13 @@ class Plan:
     """`kept` is the last transaction that stays, None where none committed since the backup.
 
     `stop` is the LSN of the last WAL record to replay, in bytes (None: the end of the backup); `wal` is in bytes too.
-    `missing` are segments between the backup and there; `discarded` counts the transactions after `kept`, as far as
-    they are archived.
+    `archived` is when the repository got its last segment; `missing` are segments between the backup and there;
+    `discarded` counts the transactions after `kept`, as far as they are archived.
     """
 
     target: Target
     window: tuple[datetime.datetime, datetime.datetime]
+    archived: datetime.datetime
     backup: Backup
     first: str
     last: str
@@ -75,6 +76,7 @@ def plan(target: Target, backups: Sequence[Backup], segments: Sequence[Segment],
     return Plan(
         target=target,
         window=window,
+        archived=line[-1].archived,
         backup=backup,
         first=first,
         last=last.name,
