@@ -9,6 +9,7 @@ from alembic.util import CommandError
 from db import apps
 from db.errors import DbError
 from db.migrations.history import TABLE
+from db.migrations.printed import WITHOUT_FRAMES
 from db.migrations.session import Job, Steps
 
 config = context.config
@@ -69,7 +70,13 @@ def migrate(connection: sqlalchemy.Connection, steps: Steps) -> None:
 
 if context.is_offline_mode():
     # another parameter style than psycopg's, which would double each percent sign in what is printed
-    context.configure(dialect_name="postgresql", dialect_opts={"paramstyle": "named"}, literal_binds=True, **options)
+    context.configure(
+        dialect_name="postgresql",
+        dialect_opts={"paramstyle": "named"},
+        literal_binds=True,
+        transactional_ddl=not config.attributes.get(WITHOUT_FRAMES, False),
+        **options,
+    )
     with context.begin_transaction():
         context.run_migrations()
 else:

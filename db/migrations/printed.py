@@ -14,6 +14,8 @@ from db.migrations import runner
 from db.migrations.revisions import HOME, Revision, revisions
 from db.migrations.statements import Statement, split
 
+WITHOUT_FRAMES = "without_frames"
+"""The attribute of Alembic's configuration that has it print no BEGIN and COMMIT of its own."""
 _UP = re.compile(r"^-- Running upgrade \S* ?-> (\S+)$", re.MULTILINE)
 _DOWN = re.compile(r"^-- Running downgrade (\S+) -> ?\S*$", re.MULTILINE)
 
@@ -61,6 +63,7 @@ def _printed(app: str, span: str, home: Path, *, down: bool = False) -> str:
 
     def command() -> None:
         config = runner.config(app, home, None)
+        config.attributes[WITHOUT_FRAMES] = True
         config.output_buffer = output
         (alembic.command.downgrade if down else alembic.command.upgrade)(config, span, sql=True)
 

@@ -51,8 +51,8 @@ CONTROL = re.compile(r"(?:begin|start transaction|commit|end|rollback|abort|save
 
 
 def split(sql: str) -> Iterator[Statement]:
-    """The statements of `sql`, without those that only frame it (BEGIN, COMMIT) or keep Alembic's books."""
-    return (it for it in every(sql) if not CONTROL.match(it.words) and not _BOOKKEEPING.match(it.words))
+    """The statements of `sql`, without those that keep Alembic's books."""
+    return (it for it in every(sql) if not _BOOKKEEPING.match(it.words))
 
 
 def every(sql: str) -> Iterator[Statement]:

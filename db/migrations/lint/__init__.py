@@ -6,7 +6,6 @@ breaks on purpose is named in the file with the reason, `# pgstack: allow RULE: 
 
 from __future__ import annotations
 
-import ast
 import copy
 import re
 from collections.abc import Collection, Iterator, Sequence
@@ -18,7 +17,7 @@ from db.migrations.lint import reasons, rules, squawk
 from db.migrations.lint.rules import BLOCKING, Broken
 from db.migrations.printed import downgrades, upgrades
 from db.migrations.revisions import HOME, Revision, revisions
-from db.migrations.statements import CONTROL, NAME, Schema, Statement, every
+from db.migrations.statements import CONTROL, NAME, Schema, Statement
 
 
 def lint(app: str, *, home: Path = HOME) -> list[Finding]:
@@ -34,8 +33,9 @@ def lint(app: str, *, home: Path = HOME) -> list[Finding]:
     warnings = squawk.warnings([sql.get(file.revision, ()) for sql in (ups, downs) for file in files])
     for file, up, down in zip(files, warnings, warnings[len(files) :], strict=False):
         sql = ups[file.revision]
+        undo = downs.get(file.revision, ())
         refused = [*_framing(file, sql), *_refused(file, sql, up, schema)]
-        refused += _slow_to_undo(file, sql, downs.get(file.revision, ()), down, schema)
+        refused += _slow_to_undo(file, sql, undo, down, schema)
         told = [
             Finding(app, file.path.name, broken.rule, broken.says, it.headline, broken.recipe) for it, broken in refused
         ]
@@ -56,7 +56,7 @@ def _slow_to_undo(
     made = Schema(file.app)
     for it in done:
         made.learn(it)
-    for statement, broken in _refused(file, statements, warned, copy.deepcopy(schema)):
+    for statement, broken in (*_controls(statements), *_refused(file, statements, warned, copy.deepcopy(schema))):
         tables = schema.changed(statement)
         if broken.rule in rules.HOLDS_UP and not (tables and tables <= made.tables):
             yield statement, broken._replace(says=f"in downgrade, {broken.says}")
@@ -70,6 +70,8 @@ def _refused(
     replaced = _replaced(statements, schema)
     values: set[str] = set()
     for number, statement in enumerate(statements):
+        if CONTROL.match(statement.words):
+            continue
         tables, locks = schema.changed(statement), table_locks.of(statement, schema)
         heavy = [it for it in locks if it.table not in made and it.work and it.level in BLOCKING]
         said = rules.of_the_session(statement)
@@ -84,8 +86,9 @@ def _refused(
             made |= schema.tables - known
         if heavy or not tables or tables - made:
             said += _squawk(statement, [it for it in warned if it.at == number], heavy, replaced, schema)
+            said += rules.of_drops(statement)
             # that something is dropped on purpose says nothing of what else the statement does
-            if all(it.rule.startswith("ban-drop-") for it in said):
+            if all(it.rule.startswith(("ban-drop-", "drops-dep")) for it in said):
                 said += [] if said else rules.of_rows(statement)
                 said += rules.of_time(statement, heavy, held, copies=copies)
         elif copies:
@@ -131,10 +134,7 @@ def _replaced(statements: Sequence[Statement], schema: Schema) -> set[tuple[str,
 
 
 def _framing(file: Revision, statements: Sequence[Statement]) -> Iterator[tuple[Statement, Broken]]:
-    for it in _written(file):
-        if CONTROL.match(it.words):
-            says = "what stands before it stays when the rest fails: leave it out"
-            yield it, Broken("transaction-control", says)
+    yield from _controls(statements)
     concurrent = [it for it in statements if re.search(r"\bconcurrently\b", it.words)]
     if concurrent and file.transactional:
         says = "it is refused inside a transaction: put it into `with op.get_context().autocommit_block():`"
@@ -150,9 +150,6 @@ def _framing(file: Revision, statements: Sequence[Statement]) -> Iterator[tuple[
             yield it, Broken("if-not-exists", says, "add-an-index")
 
 
-def _written(file: Revision) -> Iterator[Statement]:
-    """The statements in the texts that the file passes on; in the printed SQL, Alembic's own BEGIN and COMMIT stand."""
-    for call in ast.walk(ast.parse(file.path.read_bytes())):
-        for argument in call.args if isinstance(call, ast.Call) else ():
-            if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-                yield from every(argument.value)
+def _controls(statements: Sequence[Statement]) -> Iterator[tuple[Statement, Broken]]:
+    says = "what stands before it stays when the rest fails: leave it out"
+    return ((it, Broken("transaction-control", says)) for it in statements if CONTROL.match(it.words))

@@ -27,7 +27,7 @@ class Broken(NamedTuple):
 
 LOSES_ROWS = {
     *("ban-drop-column", "ban-drop-table", "ban-drop-schema", "ban-drop-database", "ban-truncate"),
-    *("ban-truncate-cascade", "delete-every-row", "deletes-rows"),
+    *("ban-truncate-cascade", "delete-every-row", "deletes-rows", "unbatched-write", "drops-dependents"),
 }
 """A reason for one of these is a reason for one statement; any other holds for the whole file."""
 HOLDS_UP = {
@@ -35,7 +35,7 @@ HOLDS_UP = {
     *("adding-foreign-key-constraint", "adding-serial-primary-key-field", "disallowed-unique-constraint"),
     *("constraint-missing-not-valid", "require-concurrent-index-creation", "require-concurrent-reindex"),
     *("table-rewrite", "table-scan", "slow-after-lock", "unbatched-write", "delete-every-row"),
-    *("lock-timeout", "session-setting", "session-state", "explicit-lock", "unseen-statements"),
+    *("transaction-control", "lock-timeout", "session-setting", "session-state", "explicit-lock", "unseen-statements"),
 }
 """What a downgrade is told of: it, too, runs while others work."""
 RECIPES = {
@@ -90,8 +90,14 @@ _LOSSES: tuple[tuple[str, str, str, str], ...] = (
     ),
     ("delete-every-row", r"delete from (?!.* where )", "every row is gone", "drop-a-column-or-a-table"),
     (
+        "deletes-rows",
+        r"delete from |merge into .* then delete\b",
+        "its rows are gone for good, and stay locked until the end of the transaction",
+        "back-fill-rows",
+    ),
+    (
         "unbatched-write",
-        r"(?:update|delete from|merge into) |insert into (?=.* select ).* on conflict .*do update ",
+        r"(?:update|merge into) |insert into (?=.* select ).* on conflict .*do update ",
         "its rows stay locked until the end of the transaction",
         "back-fill-rows",
     ),
@@ -143,6 +149,16 @@ def of_the_session(statement: Statement) -> list[Broken]:
     return [Broken(rule, says) for rule, pattern, says in _SESSION if re.match(pattern, statement.words)][:1]
 
 
+def of_drops(statement: Statement) -> list[Broken]:
+    """What a drop takes along."""
+    if re.match(r"(?:drop|alter .* drop|truncate) .*(?<!on delete )(?<!on update )cascade\b", statement.words):
+        return [Broken("drops-dependents", "CASCADE takes along what is not named: drop that by its name", "")]
+    if dropped := re.match(rf"drop table (?:if exists )?{NAME}(?:, {NAME})+", statement.words):
+        says = "one reason can't be that of all: a statement for each"
+        return [Broken("drops-dependents", f"{dropped[0]}: {says}", "drop-a-column-or-a-table")]
+    return []
+
+
 def of_rows(statement: Statement) -> list[Broken]:
     """What loses rows or objects, or changes what those who are at work may see and do."""
     if statement.batched:
@@ -157,7 +173,7 @@ def _of_batches(statement: Statement) -> list[Broken]:
     if not re.search(r" and | on conflict", words) or not re.search(r"\btrue\b", words):  # {batch}, in print
         says = "nothing in it passes over rows that are done: after {batch}, say `AND ...` what is still to be done"
         return [Broken("endless-batches", says, "back-fill-rows")]
-    if words.startswith(("delete ", "truncate ")):
+    if re.search(r"\b(?:delete|truncate)\b", words):
         return [Broken("deletes-rows", "rows are gone for good", "drop-a-column-or-a-table")]
     return []
 

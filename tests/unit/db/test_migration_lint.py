@@ -91,6 +91,10 @@ DANGEROUS = {
         "delete-every-row",
         "drop-a-column-or-a-table",
     ),
+    "ALTER TABLE maps.users DROP CONSTRAINT pk_users CASCADE, ADD CONSTRAINT pk_users PRIMARY KEY USING INDEX ix": (
+        "drops-dependents",
+        "",
+    ),
     "DROP POLICY tenant ON maps.users": ("drops-object", "drop-a-column-or-a-table"),
     "ALTER TABLE maps.users NO FORCE ROW LEVEL SECURITY": ("opens-rows", "drop-a-column-or-a-table"),
     "ALTER TABLE maps.users RENAME TO people": ("renaming-table", "rename-a-column-or-change-its-type"),
@@ -120,9 +124,9 @@ DANGEROUS = {
         "back-fill-rows",
     ),
     "UPDATE maps.users SET name = '' WHERE name IS NULL": ("unbatched-write", "back-fill-rows"),
-    "DELETE FROM maps.sessions WHERE expires_at < now()": ("unbatched-write", "back-fill-rows"),
+    "DELETE FROM maps.sessions WHERE expires_at < now()": ("deletes-rows", "back-fill-rows"),
     "MERGE INTO maps.users u USING maps.sessions s ON s.user_id = u.id WHEN MATCHED THEN DELETE": (
-        "unbatched-write",
+        "deletes-rows",
         "back-fill-rows",
     ),
     "VACUUM FULL maps.users": ("table-rewrite", ""),
@@ -145,6 +149,7 @@ DANGEROUS = {
     "CREATE TABLE maps.t AS SELECT maps.anything()": ("unseen-statements", ""),
     "ALTER TYPE maps.kind ADD VALUE 'pub'; INSERT INTO maps.t VALUES ('pub')": ("enum-value-used", "add-an-enum-value"),
     "COMMIT": ("transaction-control", ""),
+    "SELECT 1; COMMIT": ("transaction-control", ""),
     "START TRANSACTION": ("transaction-control", ""),
     "SET statement_timeout = 0": ("session-setting", ""),
     "SELECT set_config('search_path', 'public', false)": ("session-setting", ""),
@@ -248,6 +253,29 @@ def test_each_statement_that_loses_rows_needs_its_own_reason(home: Path) -> None
     assert [it.rule for it in found(home, *dropped[:1], comment=f'"""{reason}"""')] == ["ban-drop-column"]
 
 
+def test_a_reason_for_one_table_is_none_for_what_is_dropped_along(home: Path) -> None:
+    reason = "# pgstack: allow ban-drop-table: nobody has signed in by mail since 1.2"
+
+    both = found(home, "DROP TABLE maps.verifications, maps.users", comment=reason)
+    assert [it.rule for it in both] == ["drops-dependents"]
+    along = found(home, "DROP TABLE maps.users CASCADE", comment=reason)
+    assert [it.rule for it in along] == ["drops-dependents"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        'for it in ("CREATE TABLE maps.half (id int)", "COMMIT"): op.execute(it)',
+        'sql = "CREATE TABLE maps.half (id int); COMMIT"; op.execute(sql)',
+        "op.execute(f\"CREATE TABLE maps.{'half'} (id int); COMMIT\")",
+    ],
+)
+def test_a_commit_is_found_wherever_it_comes_from(home: Path, body: str) -> None:
+    add_revision(home, body)
+
+    assert [it.rule for it in lint("maps", home=home)] == ["transaction-control"]
+
+
 def test_a_reason_for_a_drop_excuses_nothing_else_of_its_statement(home: Path) -> None:
     reason = "# pgstack: allow ban-drop-column: no release has read it since 1.4"
 
@@ -293,6 +321,9 @@ def test_many_rows_are_changed_in_batches_alone_in_their_file(home: Path) -> Non
 
     add_revision(home, f"{import_it}in_batches('maps.users', \"UPDATE maps.users SET name = '' WHERE {{batch}}\")")
     assert [(it.rule, it.recipe) for it in lint("maps", home=home)] == [("endless-batches", "back-fill-rows")]
+    merged = "MERGE INTO maps.users u USING (SELECT id FROM maps.users WHERE {batch} AND true) s ON u.id = s.id"
+    add_revision(home, f"{import_it}in_batches('maps.users', '{merged} WHEN MATCHED THEN DELETE')")
+    assert [it.rule for it in lint("maps", home=home)] == ["deletes-rows"]
     lost = "in_batches('maps.users', \"DELETE FROM maps.users WHERE {batch} AND name IS NULL\")"
     add_revision(home, import_it + lost)
     assert [(it.rule, it.recipe) for it in lint("maps", home=home)] == [("deletes-rows", "drop-a-column-or-a-table")]
