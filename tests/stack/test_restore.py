@@ -3,14 +3,16 @@
 import datetime
 import json
 import random
+import re
 import subprocess
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from tests.deployment import Stack
+from tests.deployment import CHECKOUT, Stack
 from tests.stack.repository import ARCHIVE
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -146,36 +148,54 @@ def rows(pgstack: Run, *of: str) -> list[str]:
     return pgstack("psql", "maps", *of, "--", "-XqAt", "-c", query).stdout.split()
 
 
+def typed(stack: Stack, page: str, when: datetime.datetime) -> str:
+    """What the shell lines of a runbook print, typed as they stand."""
+    text = (CHECKOUT / "docs/runbooks" / page).read_text()
+    blocks = [textwrap.dedent(it) for it in re.findall(r"^ *```sh\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE)]
+    assert len(blocks) >= 4
+    # the clone's own entry point would run the original checkout, which is installed into the shared environment
+    pgstack = 'pgstack() { .venv/bin/python -m ops.main "$@"; }\n'
+    script = pgstack + "\n".join(blocks).replace(".venv/bin/pgstack", "pgstack")
+    environment = ["env", f"PGSTACK_STACK={stack.name}", f"WHEN={when.isoformat()}", "PAGER=cat"]
+    return stack.run(*environment, "bash", "-euo", "pipefail", "-c", script).stdout
+
+
 @pytest.mark.usefixtures("dropped")
-def test_what_comes_back_is_the_ledger_of_that_moment_and_the_live_cluster_goes_on(
+def test_the_runbook_for_a_point_in_time_shows_the_ledger_of_that_moment_while_the_live_cluster_goes_on(
     stack: Stack, pgstack: Run, ledger: list[tuple[int, datetime.datetime]]
 ) -> None:
     number = random.Random(6).randrange(4)  # noqa: S311  # seeded, and no secret
     until = ledger[number][1] + (ledger[number + 1][1] - ledger[number][1]) / 2
     live = stack.container("postgres").attrs["State"]["StartedAt"]
+    others = int(stack.admin_sql("SELECT count(*) FROM maps.users WHERE id NOT LIKE 'ledger-%'", "maps"))
 
-    done = pgstack("restore", "run", "--to", until.isoformat())
+    said = typed(stack, "restore-to-a-point-in-time.md", until)
 
-    assert "generation 2 is restored: pgstack psql" in done.stdout
-    assert rows(pgstack, "-g", "2") == [f"ledger-{it}" for it in range(number + 1)]
-    written = "INSERT INTO maps.users (id, email, name) VALUES ('past', 'p@example.org', 'P')"
-    pgstack("psql", "maps", "-g", "2", "--", "-Xq", "-c", written)
+    assert "generation 2 is restored: pgstack psql" in said
+    assert re.search(rf"^ +{others + number + 1} \|", said, re.MULTILINE)
     assert rows(pgstack) == [f"ledger-{it}" for it in range(5)]
     assert stack.container("postgres").attrs["State"]["StartedAt"] == live
-    past = stack.admin_sql("SELECT count(*) FROM maps.users WHERE id = 'past'", "maps")
-    assert past == "0"
-    # neither writes into the archive, and a deployment finds nothing to do
-    segment = "SELECT pg_walfile_name(pg_switch_wal())"
-    newest = pgstack("psql", "maps", "-g", "2", "--", "-XqAt", "-c", segment).stdout.strip()
-    assert newest.startswith("00000002")
-    listed = stack.execute("backup", "find", ARCHIVE, "-name", "00000002*")
-    assert listed == ""
-    assert "unchanged" in stack.pulumi("up", "--yes", "--skip-preview").stdout
-    stack.pulumi("preview", "--expect-no-changes")
+    assert "there is no restored cluster" in pgstack("restore", "list").stdout
 
 
 @pytest.mark.usefixtures("dropped")
-def test_a_restore_that_failed_is_finished_by_a_plain_up(
+def test_the_runbook_for_one_table_brings_its_lost_rows_back_and_leaves_the_others(
+    stack: Stack, pgstack: Run, ledger: list[tuple[int, datetime.datetime]]
+) -> None:
+    before = datetime.datetime.fromisoformat(stack.admin_sql("SELECT clock_timestamp()"))
+    stack.admin_sql("DELETE FROM maps.users WHERE id IN ('ledger-1', 'ledger-3')", "maps")
+    stack.admin_sql("UPDATE maps.users SET name = 'since' WHERE id = 'ledger-4'", "maps")
+    assert len(rows(pgstack)) == len(ledger) - 2
+
+    typed(stack, "one-table-back.md", before)
+
+    assert rows(pgstack) == [f"ledger-{it}" for it in range(5)]
+    assert stack.admin_sql("SELECT name FROM maps.users WHERE id = 'ledger-4'", "maps") == "since"
+    assert stack.admin_sql("SELECT to_regclass('maps.users_before') IS NULL", "maps") == "t"
+
+
+@pytest.mark.usefixtures("dropped")
+def test_a_restore_that_failed_is_finished_by_a_plain_up_and_never_writes_into_the_archive(
     stack: Stack, pgstack: Run, ledger: list[tuple[int, datetime.datetime]]
 ) -> None:
     label = json.loads(pgstack("backup", "list", "--json").stdout)[0]["label"]
@@ -188,6 +208,14 @@ def test_a_restore_that_failed_is_finished_by_a_plain_up(
 
     stack.pulumi("up", "--yes", "--skip-preview")
     assert rows(pgstack, "-g", "2") == [f"ledger-{it}" for it in range(3)]
+    stack.pulumi("preview", "--expect-no-changes")
+
+    written = "INSERT INTO maps.users (id, email, name) VALUES ('past', 'p@example.org', 'P')"
+    segment = "SELECT pg_walfile_name(pg_switch_wal())"
+    newest = pgstack("psql", "maps", "-g", "2", "--", "-XqAt", "-c", written, "-c", segment).stdout.strip()
+    assert newest.startswith("00000002")
+    assert stack.execute("backup", "find", ARCHIVE, "-name", "00000002*") == ""
+    assert stack.admin_sql("SELECT count(*) FROM maps.users WHERE id = 'past'", "maps") == "0"
 
 
 def test_a_cluster_that_is_not_there_cannot_be_dropped_or_looked_at(pgstack: Run) -> None:
