@@ -10,6 +10,7 @@ condition (here `label IS NULL`) passes over what is done.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +20,7 @@ from alembic import context, op
 
 from db.errors import RevisionError
 from db.migrations import failures, waits
-from db.migrations.statements import IN_BATCHES
+from db.migrations.statements import IN_BATCHES, every, outermost
 
 _AIM = 0.1  # seconds a batch: as long as a client may wait for a row, and half of the 200 ms we aim at
 _FIRST, _SMALLEST, _LARGEST = 500, 50, 50_000  # rows
@@ -38,6 +39,10 @@ def in_batches(table: str, statement: str, *, key: str = "id") -> int:
     """
     if "{batch}" not in statement:
         raise RevisionError(f'in_batches("{table}"): the statement lacks {{batch}}, and would change all rows at once')
+    if any(re.search(r"\bor\b", outermost(it.words)) for it in every(statement.replace("{batch}", "true"))):
+        raise RevisionError(
+            f'in_batches("{table}"): OR takes in rows of no batch: put what is joined by it into parentheses'
+        )
     if context.is_offline_mode():
         op.execute(f"/* {IN_BATCHES} by {key} */ {statement.strip().replace('{batch}', 'true')}")
         return 0

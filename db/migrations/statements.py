@@ -104,6 +104,15 @@ def actions(words: str) -> list[str]:
     return [part.strip() for part in parts]
 
 
+def outermost(words: str) -> str:
+    """`words` without what is in parentheses."""
+    kept, depth = "", 0
+    for character in words:
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        kept += character if depth == 0 else ""
+    return kept
+
+
 def qualified(name: str, app: str) -> str:
     """`name` with its schema, unquoted where that changes nothing; the app's schema is first on the search_path."""
     plain = re.sub(r'"([a-z_][a-z0-9_$]*)"', r"\1", name)

@@ -84,7 +84,9 @@ def _refused(
         schema.learn(statement)
         if " if not exists " not in statement.words:
             made |= schema.tables - known
-        if heavy or not tables or tables - made:
+        if _comes_back(statement, statements[number + 1 :]):
+            pass
+        elif heavy or not tables or tables - made:
             said += _squawk(statement, [it for it in warned if it.at == number], heavy, replaced, schema)
             said += rules.of_drops(statement)
             # that something is dropped on purpose says nothing of what else the statement does
@@ -122,6 +124,15 @@ def _squawk(
     return said
 
 
+def _comes_back(statement: Statement, later: Sequence[Statement]) -> bool:
+    """Whether what is dropped without its dependents is created anew in the same transaction."""
+    dropped = re.match(rf"drop (?P<what>(?:view|trigger|function|procedure) (?:if exists )?{NAME})", statement.words)
+    if dropped is None or re.search(r"\bcascade\b", statement.words):
+        return False
+    what = dropped["what"].replace("if exists ", "")
+    return any(re.match(rf"create (?:or replace )?(?:constraint )?{re.escape(what)}[ (]", it.words) for it in later)
+
+
 def _replaced(statements: Sequence[Statement], schema: Schema) -> set[tuple[str, str]]:
     """Table and name of constraints that come back in another form: under the same name, or as NOT NULL."""
     found = set()
@@ -145,6 +156,11 @@ def _framing(file: Revision, statements: Sequence[Statement]) -> Iterator[tuple[
         )
         yield statements[1], Broken("not-alone", says, "add-an-index")
     for it in concurrent:
+        if " detach partition " in it.words:
+            says = (
+                "cut short by a timeout it leaves rows that are not found and blocks what follows: without CONCURRENTLY"
+            )
+            yield it, Broken("concurrent-detach", says, "drop-a-column-or-a-table")
         if re.match(r"(?:create (?:unique )?|drop )index concurrently (?!if )", it.words):
             says = "a run that was killed begins again: say IF NOT EXISTS or IF EXISTS (the runner drops invalid ones)"
             yield it, Broken("if-not-exists", says, "add-an-index")

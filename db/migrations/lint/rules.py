@@ -28,6 +28,7 @@ class Broken(NamedTuple):
 LOSES_ROWS = {
     *("ban-drop-column", "ban-drop-table", "ban-drop-schema", "ban-drop-database", "ban-truncate"),
     *("ban-truncate-cascade", "delete-every-row", "deletes-rows", "unbatched-write", "drops-dependents"),
+    *("ban-drop-constraint", "detaches-rows", "opens-rows"),
 }
 """A reason for one of these is a reason for one statement; any other holds for the whole file."""
 HOLDS_UP = {
@@ -54,7 +55,6 @@ RECIPES = {
     "renaming-table": "rename-a-column-or-change-its-type",
     "renaming-object": "rename-a-column-or-change-its-type",
     "ban-truncate-cascade": "drop-a-column-or-a-table",
-    "require-concurrent-partition-detach": "drop-a-column-or-a-table",
 }
 """Of squawk's rules."""
 _SESSION: tuple[tuple[str, str, str], ...] = (
@@ -115,6 +115,20 @@ _LOSSES: tuple[tuple[str, str, str, str], ...] = (
         "drop-a-column-or-a-table",
     ),
     (
+        "owners-rights",
+        r"create (?:or replace )?(?:recursive )?view (?!.*\bsecurity_invoker = (?:true|on|1)\b)"
+        r"|create materialized view |alter view .*(?:security_invoker = (?!true|on|1)|reset \(.*security_invoker)"
+        r"|(?:create|alter) .*\bsecurity definer\b",
+        "it reads with its owner's rights, past row-level security and grants; a view: WITH (security_invoker = true)",
+        "",
+    ),
+    (
+        "detaches-rows",
+        r"alter table .* (?:detach partition|no inherit) ",
+        "its rows are no longer found in the table",
+        "drop-a-column-or-a-table",
+    ),
+    (
         "changes-policy",
         r"(?:create|alter) policy |alter table .*(?:enable|force) row level security",
         "the release that still runs sees other rows from that moment on",
@@ -122,12 +136,18 @@ _LOSSES: tuple[tuple[str, str, str, str], ...] = (
     ),
     (
         "changes-rights",
-        r"revoke (?!.* on (?:all )?(?:function|procedure|routine)s? )|alter .* owner to ",
-        "the release that still runs may need what is taken",
+        r"revoke (?!.* on (?:all )?(?:function|procedure|routine)s? )|alter .* owner to "
+        r"|(?:alter default privileges .*)?grant (?!.* on (?:all )?(?:function|procedure|routine)s? )",
+        "others may do, or the release that still runs may no longer do, what that takes",
         "",
     ),
     ("changes-statements", r"create (?:or replace )?rule ", "other statements run than the release sends", ""),
-    ("restarts-sequence", r"alter sequence .* restart\b", "keys that were given are given again", ""),
+    (
+        "restarts-sequence",
+        r"alter (?:sequence|table) .*(?:\brestart\b|(?<!no )\bcycle\b)",
+        "keys that were given are given again",
+        "",
+    ),
 )
 _LONGEST_WAIT = 5000
 """Milliseconds of lock_timeout: as long as the runner's own last attempts wait."""
@@ -203,6 +223,8 @@ def of_time(
 
 def of_the_unknown(statement: Statement, locks: Sequence[table_locks.TableLock], schema: Schema) -> list[Broken]:
     """What the text does not tell."""
+    if re.search(r"\((?:delete from|update|insert into|merge into) ", statement.words):
+        return [Broken("unseen-statements", "it writes within a query: send that as a statement of its own")]
     calls = re.match(rf"(?:insert|select|values|with) |{_MADE_OF_ROWS}", statement.words)
     if any(it.table == table_locks.UNKNOWN and not it.work for it in locks) or (calls and schema.called(statement)):
         return [Broken("unseen-statements", UNSEEN)]
@@ -213,7 +235,9 @@ def copies(statement: Statement, locks: Sequence[table_locks.TableLock], made: C
     """Whether `statement` goes through all rows of a table that is not among `made`."""
     if any(it.work and it.table not in made for it in locks):
         return True
-    if not re.match(rf"insert into .* select |select .* into |{_MADE_OF_ROWS}", statement.words):
+    if statement.words.endswith(" with no data"):
         return False
-    read = re.findall(rf"\b(?:from|join) (?:only )?({NAME})(?! \()", statement.words)
+    if not re.match(rf"insert into .*(?:\bselect|\btable) |select .* into |{_MADE_OF_ROWS}", statement.words):
+        return False
+    read = re.findall(rf"\b(?:from|join|(?<!create )(?<!unlogged )table) (?:only )?({NAME})(?! \()", statement.words)
     return any(schema.name(name) not in made for name in read)

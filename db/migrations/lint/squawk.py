@@ -14,12 +14,13 @@ from db.errors import RevisionError
 from db.migrations.statements import Statement
 
 _OLDEST_SERVER = "15.0"
-# rules of taste (docs/conventions.md has ours), of timeouts (the runner sets them) and of frames (Alembic makes them)
+# rules of taste (docs/conventions.md has ours), of timeouts (the runner sets them) and of frames (Alembic makes them);
+# DETACH CONCURRENTLY, cut short by a timeout, leaves a partition whose rows are not found and that blocks what follows
 _STYLE = (
     "ban-char-field,ban-create-domain-with-constraint,ban-uncommitted-transaction,prefer-bigint-over-int,"
     "prefer-bigint-over-smallint,prefer-identity,prefer-robust-stmts,prefer-text-field,prefer-timestamp-tz,"
     "require-enum-value-ordering,require-lock-timeout,require-statement-timeout,require-timeout-settings,"
-    "transaction-nesting,ban-concurrent-index-creation-in-transaction"
+    "transaction-nesting,ban-concurrent-index-creation-in-transaction,require-concurrent-partition-detach"
 )
 _GENERAL = "constraint-missing-not-valid"
 """Said of every constraint, beside the rule that is about its kind."""

@@ -71,6 +71,10 @@ DANGEROUS = {
         "slow-after-lock",
         "split-a-table",
     ),
+    "ALTER TABLE maps.users ADD COLUMN a int; CREATE TABLE maps.t (id text); INSERT INTO maps.t TABLE maps.users": (
+        "slow-after-lock",
+        "split-a-table",
+    ),
     # an index
     "CREATE INDEX ix ON maps.users (name)": ("require-concurrent-index-creation", "add-an-index"),
     "CREATE INDEX CONCURRENTLY IF NOT EXISTS ix ON maps.users (name)": ("concurrently-in-transaction", "add-an-index"),
@@ -79,6 +83,8 @@ DANGEROUS = {
     # what is lost
     "ALTER TABLE maps.users DROP COLUMN name": ("ban-drop-column", "drop-a-column-or-a-table"),
     "DROP TABLE maps.sessions": ("ban-drop-table", "drop-a-column-or-a-table"),
+    "ALTER TABLE maps.sessions DETACH PARTITION maps.sessions_1": ("detaches-rows", "drop-a-column-or-a-table"),
+    "ALTER TABLE maps.sessions NO INHERIT maps.users": ("detaches-rows", "drop-a-column-or-a-table"),
     "TRUNCATE maps.sessions": ("ban-truncate", "drop-a-column-or-a-table"),
     "DELETE FROM maps.sessions": ("delete-every-row", "drop-a-column-or-a-table"),
     "ALTER TABLE maps.users DROP CONSTRAINT uq_users_email": ("ban-drop-constraint", "drop-a-column-or-a-table"),
@@ -114,6 +120,17 @@ DANGEROUS = {
     "ALTER POLICY p ON maps.users USING (true)": ("changes-policy", ""),
     "CREATE RULE r AS ON DELETE TO maps.users DO INSTEAD NOTHING": ("changes-statements", ""),
     "ALTER SEQUENCE maps.s RESTART WITH 1": ("restarts-sequence", ""),
+    "ALTER SEQUENCE maps.s MAXVALUE 10 CYCLE": ("restarts-sequence", ""),
+    "ALTER TABLE maps.users ALTER COLUMN id RESTART WITH 1": ("restarts-sequence", ""),
+    "GRANT SELECT ON maps.sessions TO maps_readonly": ("changes-rights", ""),
+    "GRANT maps_owner TO maps_app": ("changes-rights", ""),
+    "ALTER DEFAULT PRIVILEGES IN SCHEMA maps GRANT ALL ON TABLES TO maps_readonly": ("changes-rights", ""),
+    "CREATE VIEW maps.recent AS SELECT * FROM maps.sessions": ("owners-rights", ""),
+    "CREATE OR REPLACE VIEW maps.v WITH (security_invoker = false) AS SELECT 1": ("owners-rights", ""),
+    "CREATE MATERIALIZED VIEW maps.v AS SELECT * FROM maps.sessions": ("owners-rights", ""),
+    "ALTER VIEW maps.v RESET (security_invoker)": ("owners-rights", ""),
+    "ALTER FUNCTION maps.f() SECURITY DEFINER": ("owners-rights", ""),
+    "CREATE FUNCTION maps.f() RETURNS int LANGUAGE sql SECURITY DEFINER AS $$ SELECT 1 $$": ("owners-rights", ""),
     # what takes long in one transaction
     "INSERT INTO maps.users SELECT * FROM maps.users ON CONFLICT (id) DO UPDATE SET name = ''": (
         "unbatched-write",
@@ -143,6 +160,10 @@ DANGEROUS = {
     "SELECT set_config('lock_timeout', '0', true)": ("session-setting", ""),
     "SET LOCAL session_replication_role = replica": ("session-setting", ""),
     "SET LOCAL ROLE postgres": ("session-setting", ""),
+    "CREATE TABLE maps.t AS WITH gone AS (DELETE FROM maps.users RETURNING id) SELECT id FROM gone": (
+        "unseen-statements",
+        "",
+    ),
     "COPY maps.users FROM '/tmp/users'": ("unseen-statements", ""),
     "CREATE FUNCTION maps.f() RETURNS int LANGUAGE sql AS $$ DELETE FROM maps.users; SELECT 1 $$;"
     " INSERT INTO maps.t SELECT f()": ("unseen-statements", ""),
@@ -186,8 +207,14 @@ SAFE = [
     " CREATE TRIGGER c BEFORE INSERT ON maps.t FOR EACH ROW EXECUTE FUNCTION maps.f(); DROP TRIGGER c ON maps.t;"
     " REVOKE SELECT ON maps.t FROM maps_readonly",
     "CREATE TABLE maps.t AS SELECT * FROM maps.users",
+    "DROP TRIGGER t ON maps.users; CREATE TRIGGER t BEFORE INSERT ON maps.users FOR EACH ROW EXECUTE FUNCTION maps.f()",
+    "DROP FUNCTION maps.f(int); CREATE FUNCTION maps.f(bigint) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "DROP VIEW maps.v; CREATE VIEW maps.v WITH (security_invoker = true) AS SELECT id FROM maps.users",
     "CREATE TABLE maps.t (id text) PARTITION BY LIST (id); CREATE INDEX ix_t ON ONLY maps.t (id)",
-    "GRANT SELECT ON maps.users TO maps_readonly",
+    "CREATE TABLE maps.t (id text); GRANT SELECT ON maps.t TO maps_readonly",
+    "CREATE VIEW maps.v WITH (security_invoker = true) AS SELECT id FROM maps.users",
+    "CREATE OR REPLACE FUNCTION maps.f() RETURNS int LANGUAGE sql SECURITY INVOKER AS 'SELECT 1'",
+    "ALTER TABLE maps.users ADD COLUMN a int; CREATE TABLE maps.t AS TABLE maps.users WITH NO DATA",
     "INSERT INTO maps.users (id, email, name) VALUES ('a', 'b', 'it''s; DELETE FROM maps.users')",
 ]
 
@@ -260,6 +287,8 @@ def test_a_reason_for_one_table_is_none_for_what_is_dropped_along(home: Path) ->
     assert [it.rule for it in both] == ["drops-dependents"]
     along = found(home, "DROP TABLE maps.users CASCADE", comment=reason)
     assert [it.rule for it in along] == ["drops-dependents"]
+    again = found(home, "DROP VIEW maps.v CASCADE", "CREATE VIEW maps.v WITH (security_invoker = true) AS SELECT 1")
+    assert [it.rule for it in again] == ["ban-drop-view", "drops-dependents"]
 
 
 @pytest.mark.parametrize(
@@ -346,6 +375,23 @@ def test_not_null_is_free_once_an_earlier_revision_proved_it(home: Path) -> None
 
     add(5, "ALTER TABLE maps.users VALIDATE CONSTRAINT c")
     add(6, "ALTER TABLE maps.users ALTER COLUMN image SET NOT NULL")
+    assert lint("maps", home=home) == []
+
+
+def test_a_partition_is_not_detached_concurrently(home: Path) -> None:
+    add_revision(home, concurrently("ALTER TABLE maps.sessions DETACH PARTITION maps.sessions_1 CONCURRENTLY"))
+
+    assert [it.rule for it in lint("maps", home=home)] == ["concurrent-detach", "detaches-rows"]
+
+
+def test_or_in_batches_is_refused_unless_it_is_in_parentheses(home: Path) -> None:
+    import_it = "from db.migrations.batches import in_batches\n    "
+    batches = "in_batches('maps.users', \"UPDATE maps.users SET name = '' WHERE {batch} AND %s\")"
+    add_revision(home, import_it + batches % "name IS NULL OR name = 'x'")
+    with pytest.raises(RevisionError, match="OR takes in rows of no batch: put what is joined by it into parentheses"):
+        lint("maps", home=home)
+
+    add_revision(home, import_it + batches % "(name IS NULL OR name = 'x')")
     assert lint("maps", home=home) == []
 
 
