@@ -13,12 +13,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Checked:
-    """What differs in an app's database; `unjudged` says why its schema could not be compared, and is else empty."""
+    """What differs in an app's database; `unjudged` says why its schema could not be compared, and is else empty.
+
+    `accepted` is drift that the repository gives a reason for (db.migrations.accepted).
+    """
 
     app: str
     history: tuple[str, ...]
     drift: tuple[Difference, ...] = ()
     unjudged: str = ""
+    accepted: tuple[tuple[Difference, str], ...] = ()
 
     @property
     def agrees(self) -> bool:
@@ -29,7 +33,8 @@ class Checked:
         """For people, one line each."""
         told = [*self.history, *([self.unjudged] if self.unjudged else [])]
         lines = [f"{self.app}: {line}" for line in told] + [str(it) for it in self.drift]
-        return lines or [f"{self.app}: database and files agree"]
+        accepted = [f"{self.app}: {it.kind} {it.name} {it.sentence}, accepted: {why}" for it, why in self.accepted]
+        return accepted + (lines or [f"{self.app}: database and files agree"])
 
     def described(self) -> dict[str, Any]:
         """For scripts; `drift` is null where it could not be judged."""
@@ -39,6 +44,7 @@ class Checked:
             "history": list(self.history),
             "drift": None if self.unjudged else drift,
             "unjudged": self.unjudged or None,
+            "accepted": [{**asdict(it), "reason": why} for it, why in self.accepted],
         }
 
 
@@ -49,7 +55,7 @@ def check(app: str, url: str, *, ca_file: str | Path | None = None) -> Checked:
     """
     from db import connections, migrations  # noqa: PLC0415 - after what fails fast
     from db.errors import SnapshotError, TargetError  # noqa: PLC0415
-    from db.migrations import drift, snapshot, standing  # noqa: PLC0415
+    from db.migrations import accepted, drift, snapshot, standing  # noqa: PLC0415
     from db.urls import DatabaseURL  # noqa: PLC0415
 
     files = migrations.revisions(app)
@@ -68,7 +74,14 @@ def check(app: str, url: str, *, ca_file: str | Path | None = None) -> Checked:
     except SnapshotError as error:
         return Checked(app, told, unjudged=f"drift can't be judged: {error}")
     if it is None or [file.revision for file in it.applied[-1:]] == [expected.revision]:
-        return Checked(app, told, tuple(drift.compare(expected, found)))
+        reasons = accepted.reasons(app)
+        differences = drift.compare(expected, found)
+        return Checked(
+            app,
+            told,
+            tuple(it for it in differences if f"{it.kind} {it.name}" not in reasons),
+            accepted=tuple((it, why) for it in differences if (why := reasons.get(f"{it.kind} {it.name}"))),
+        )
     if it.pending:
         reason = "until `pgstack migrate up`: the repository describes the newest revision's schema"
     elif it.kind == "current":

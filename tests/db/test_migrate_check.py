@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import subprocess
@@ -12,7 +13,11 @@ from pathlib import Path
 import pytest
 
 from db import migrations
+from db.errors import SnapshotError
+from db.migrations import accepted
+from ops import drift
 from tests.db.conftest import Prepare, Prepared
+from tests.db.conftest import home as home  # noqa: PLC0414  # a fixture, used by its name
 from tests.db.test_transaction_pooler import pooler
 from tests.deployment import CHECKOUT
 
@@ -91,6 +96,30 @@ def test_any_login_may_look_also_through_a_transaction_pooler(maps: Prepared, tm
     with pooler(maps, tmp_path, size=2, login=maps.access.application) as url:
         for looking in (maps.readonly_url, url):
             assert check("maps", "--url", looking).stdout == "maps: database and files agree\n"
+
+
+def test_drift_that_the_repository_gives_a_reason_for_is_told_and_fails_nothing(
+    maps: Prepared, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    alter(maps, "CREATE SCHEMA monitoring; ALTER TABLE maps.users ALTER name DROP NOT NULL")
+    file = home / "alembic/versions/maps/accepted.toml"
+    file.write_text('"stray schema monitoring" = "the dashboards read from it"\n')
+    monkeypatch.setattr(accepted, "reasons", functools.partial(accepted.reasons, home=home))
+
+    found = drift.check("maps", maps.owner_url)
+
+    assert not found.agrees
+    assert [it.name for it in found.drift] == ["users.name"]
+    assert found.lines()[0].startswith("maps: stray schema monitoring ")
+    assert found.lines()[0].endswith(", accepted: the dashboards read from it")
+    assert found.described()["accepted"][0]["reason"] == "the dashboards read from it"
+    alter(maps, "ALTER TABLE maps.users ALTER name SET NOT NULL")
+    assert drift.check("maps", maps.owner_url).agrees
+
+    for text in ('"stray schema monitoring" = ""\n', "[schema]\n", "[schema\n"):
+        file.write_text(text)
+        with pytest.raises(SnapshotError, match=r"^alembic/versions/maps/accepted\.toml: .+$"):
+            drift.check("maps", maps.owner_url)
 
 
 def test_a_history_that_may_not_be_read_does_not_hide_why(maps: Prepared) -> None:
