@@ -131,7 +131,7 @@ class SelfHosted(pulumi.ComponentResource):
                 "backup_container": backups.container,
                 "data_volume": storage.data.name,
                 "backup_volume": storage.repository.name,
-                "generations": list(restored),
+                **({"generations": list(restored)} if restored else {}),
                 **{f"postgres_{number}_container": it.container for number, it in restored.items()},
                 **{f"postgres_{number}_port": it.port for number, it in restored.items()},
             },
