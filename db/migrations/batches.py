@@ -131,7 +131,8 @@ def _pass(
         state["after"], seen = state["upto"], seen + rows
         if time.monotonic() - said > _SILENCE:
             said = time.monotonic()
-            report(f"{table}: {seen:,} of about {max(estimate, seen):,} rows")
+            known = f" of about {estimate:,} rows" if estimate > seen else " rows so far"  # -1 is unknown
+            report(f"{table}: {seen:,}{known}")
         size = _next(size, time.monotonic() - started)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 from db.errors import RevisionError
@@ -12,6 +13,10 @@ from db.migrations.findings import Finding
 from db.migrations.revisions import HOME
 
 _FOLDER = "alembic/versions"
+_NEVER_THERE = (
+    "; or, where that commit was but a draft that came with the same push or merge, name what the base branch was"
+    " before it with --base or PGSTACK_BASE"
+)
 _DEFAULTS = ("main", "master")  # where origin/HEAD does not say
 
 
@@ -73,18 +78,34 @@ def unseen(home: Path = HOME, *, named: str | None = None) -> str:
 def refused(home: Path = HOME, *, named: str | None = None, staged: bool = False) -> list[Finding]:
     """Released migration files that the working tree, or what is staged, has otherwise or not at all.
 
-    Where HEAD itself is released, its last commit is looked at too: in CI, a push to the base branch is that commit.
+    Where HEAD itself is released, it is compared with what the base branch was before, too: in CI, it was just pushed.
     Nothing without Git. Raises what `base` raises.
     """
     released = base(home, named=named)
     if released is None:
         return []
     found = edited(released, home, staged=staged)
-    before = _commit(home, "HEAD^1")
-    if not staged and released == _commit(home, "HEAD") and before is not None:
-        known = {(it.app, it.file) for it in found}
-        found += [it for it in edited(before, home) if (it.app, it.file) not in known]
+    if staged or released != _commit(home, "HEAD"):
+        return found
+    known = {(it.app, it.file) for it in found}
+    moved = _before_its_last_move(home, named or _default(home))
+    before = moved or _commit(home, "HEAD^1")
+    for it in edited(before, home) if before else ():
+        if (it.app, it.file) not in known:
+            found.append(it if moved else replace(it, says=it.says + _NEVER_THERE))
     return found
+
+
+def _before_its_last_move(home: Path, branch: str | None) -> str | None:
+    """What the reflog says that `branch` was before the merge, pull or push which made it HEAD; a clone has none yet.
+
+    The commit before HEAD is often none of the base branch: the first draft, of two commits that came together.
+    """
+    lines = (_git(home, "log", "--walk-reflogs", "--format=%H", branch, "--") or "").split() if branch else []
+    oldest = _commit(home, f"{branch}@{{{len(lines)}}}") if lines else None  # what the first entry started from
+    head = _commit(home, "HEAD")
+    entries = [it for it in (*lines, oldest) if it is not None and it != head]
+    return next((it for it in entries if _git(home, "merge-base", "--is-ancestor", it, "HEAD") is not None), None)
 
 
 def edited(commit: str, home: Path = HOME, *, staged: bool = False) -> list[Finding]:

@@ -32,7 +32,7 @@ _WITH_ROWS = ("table", "column", "materialized view", "stray schema", "stray obj
 # What nothing in the app's schema is made of: the bootstrap says what there is of it.
 AROUND = (
     *("role attribute", "role membership", "role setting", "database setting", "privilege", "database"),
-    *("stray schema", "stray object", "event trigger", "publication"),
+    *("stray schema", "stray object", "event trigger", "publication", "extension member"),
 )
 _LOOK = "look what it holds and who made it: what was renamed is named back, a detached partition is attached again"
 _TYPE = "docs/migrations.md#rename-a-column-or-change-its-type"

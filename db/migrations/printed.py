@@ -53,9 +53,19 @@ def _one(app: str, file: Revision, home: Path) -> None:
         _printed(app, f"{file.down_revision or 'base'}:{file.revision}", home)
     except RevisionError as error:
         raise RevisionError(
-            f"alembic/versions/{app}/{file.path.name}: its SQL can't be printed without a database ({error}): ask"
-            " within the SQL, or use in_batches"
+            f"alembic/versions/{app}/{file.path.name}: its SQL can't be printed without a database ({error}):"
+            f" {_instead(str(error))}"
         ) from error
+
+
+def _instead(error: str) -> str:
+    if "No literal value renderer" in error:
+        return (
+            'give each column of sa.table() its type, as in sa.column("id", sa.Uuid), and write JSON as SQL, as in'
+            """ op.execute("UPDATE ... SET config = '{}'::jsonb")"""
+        )
+    lead = "op.get_bind() is no connection while SQL is printed: " if "'MockConnection'" in error else ""
+    return f"{lead}ask within the SQL, or use in_batches"
 
 
 def _printed(app: str, span: str, home: Path, *, down: bool = False) -> str:

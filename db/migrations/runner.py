@@ -26,6 +26,7 @@ class LoadError(RevisionError):
 
 
 _PLAIN = re.compile(r"[ !#-\[\]-~]+")  # printable ASCII but the quotation mark and the backslash
+_LONGEST = 100  # characters of a message: a file is named after it, and so is what Python compiles of it
 _one_at_a_time = threading.Lock()  # Alembic's `context` is one per process
 
 
@@ -78,6 +79,11 @@ def new(
     files = revisions(app, home=home)
     if not _PLAIN.fullmatch(message):
         raise RevisionError(f"{message!r} can't head a file: say in plain words, of ASCII, what the revision does")
+    if len(message) > _LONGEST:
+        raise RevisionError(
+            f'"{message[:20]}..." has {len(message)} characters, too many for the name of a file: say it in {_LONGEST}'
+            " at most, and the rest as the file's Purpose"
+        )
     slug = re.sub(r"[^a-z0-9]+", "_", message.lower()).strip("_")
     if not slug:
         raise RevisionError(f'"{message}" gives no name for a revision: say in a few words what it does')

@@ -33,6 +33,17 @@ AROUND = {
         "GRANT bots_app TO bots_app_1 WITH ADMIN OPTION",
         ("role membership bots_app_1 in bots_app WITH ADMIN OPTION",),
     ),
+    "login that may not log in": (
+        "ALTER ROLE bots_app_1 NOLOGIN VALID UNTIL '2000-01-01' CONNECTION LIMIT 1",
+        tuple(
+            f"role attribute {it} of bots_app_1 should not be there"
+            for it in ("CONNECTION LIMIT 1", "NOLOGIN", "VALID UNTIL 2000-01-01")
+        ),
+    ),
+    "login without its group's rights": (
+        "GRANT bots_app TO bots_app_1 WITH INHERIT FALSE, SET FALSE",
+        tuple(f"role membership bots_app_1 in bots_app WITH {it} FALSE should not" for it in ("INHERIT", "SET")),
+    ),
     "all data": ("GRANT pg_read_all_data TO bots_readonly", ("role membership bots_readonly in pg_read_all_data",)),
     "somebody in a group": (
         "CREATE ROLE somebody; GRANT bots_app TO somebody",
@@ -84,6 +95,21 @@ AROUND = {
         "GRANT SET ON PARAMETER session_replication_role TO bots_app",
         ("privilege SET on parameter session_replication_role of bots_app",),
     ),
+    "files of the server": (
+        "GRANT EXECUTE ON FUNCTION pg_read_file(text) TO bots_app; GRANT EXECUTE ON FUNCTION pg_ls_dir(text) TO PUBLIC",
+        (
+            "privilege EXECUTE on function pg_ls_dir(text) of PUBLIC",
+            "privilege EXECUTE on function pg_read_file(text) of bots_app",
+        ),
+    ),
+    "passwords": (
+        "GRANT SELECT ON pg_authid TO bots_app; GRANT SELECT (rolname, rolpassword) ON pg_authid TO bots_readonly_1",
+        (
+            "privilege SELECT on column pg_authid.rolname of bots_readonly_1",
+            "privilege SELECT on column pg_authid.rolpassword of bots_readonly_1",
+            "privilege SELECT on table pg_authid of bots_app",
+        ),
+    ),
     "a superuser's default privileges": (
         "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC",
         ("grants future tables anywhere of postgres differ for PUBLIC",),
@@ -102,6 +128,14 @@ AROUND = {
     ),
     "extension in the app's schema": ("CREATE EXTENSION citext SCHEMA bots", ("extension citext should not be there",)),
     "extension in public": ("CREATE EXTENSION hstore SCHEMA public", ("extension hstore should not be there",)),
+    "function hidden in an extension": (
+        "CREATE FUNCTION bots.f() RETURNS int LANGUAGE sql RETURN 1; ALTER EXTENSION pg_trgm ADD FUNCTION bots.f()",
+        ("extension member function bots.f() of pg_trgm should not be there", "function f() should not be there"),
+    ),
+    "table hidden in an extension": (
+        "ALTER EXTENSION pg_trgm ADD TABLE bots.bots",
+        ("extension member table bots.bots of pg_trgm should not be there",),
+    ),
     "shadowing function": (
         "CREATE FUNCTION extensions.lower(text) RETURNS text LANGUAGE sql RETURN NULL",
         ("stray object function extensions.lower(",),
@@ -221,5 +255,9 @@ def test_who_administers_roles_may_be_a_member_and_a_retired_login_may_be_set_to
     with connection.transaction(force_rollback=True):
         connection.execute("CREATE ROLE administrator CREATEROLE; GRANT bots_owner, bots_app TO administrator")
         connection.execute("CREATE ROLE bots_app_2 LOGIN; ALTER ROLE bots_app_2 SET statement_timeout = '1h'")
-
         assert differences(connection) == []
+
+        connection.execute("ALTER ROLE bots_app_1 NOLOGIN")
+        assert [it.name for it in differences(connection)] == ["NOLOGIN of bots_app_1"]
+        connection.execute("GRANT bots_app TO bots_app_2")  # which takes over
+        assert {it.kind for it in differences(connection)} == {"role setting"}, "its own, which it lacks"

@@ -12,6 +12,7 @@ import pytest
 
 from db import migrations
 from db.errors import RevisionError
+from db.migrations import batches
 from tests.db.conftest import Prepare, Prepared, add_revision, silent
 from tests.db.test_migration_conditions import await_rows
 
@@ -63,6 +64,26 @@ def test_a_run_that_was_killed_goes_on_where_it_was_and_changes_each_row_once(
     assert 0 < changed <= ROWS - done
     [(batches,)] = numbers.rows("SELECT count(DISTINCT xmin::text) FROM maps.numbers")
     assert batches >= 5
+
+
+@pytest.mark.parametrize(
+    ("known", "first", "last"),
+    [("ANALYZE maps.numbers", " of about 120,000 rows", " rows so far"), ("", " rows so far", " rows so far")],
+)
+def test_progress_says_how_many_rows_there_are_where_that_is_known(
+    numbers: Prepared, home: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch, known: str, first: str, last: str
+) -> None:
+    monkeypatch.setattr(batches, "_SILENCE", 0)
+    with closing(numbers.admin()) as admin:
+        admin.execute("ALTER TABLE maps.numbers SET (autovacuum_enabled = false)")
+        admin.execute(known or "SELECT")
+    add_revision(home, BATCHES, undo=UNDO)
+
+    migrations.upgrade("maps", numbers.owner_url, home=home, report=lines.append)
+
+    told = [it for it in lines if " about " in it or "so far" in it]
+    assert told[0].endswith(first)
+    assert told[-1] == f"maps.numbers: 120,000{last}"
 
 
 def test_rows_that_others_hold_are_tried_again_and_rows_that_they_add_are_found(numbers: Prepared, home: Path) -> None:

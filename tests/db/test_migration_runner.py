@@ -247,6 +247,15 @@ def test_a_message_that_could_not_head_a_file_writes_none(home: Path, message: s
     assert sorted((home / "alembic/versions/maps").iterdir()) == before
 
 
+def test_a_message_too_long_for_the_name_of_a_file_is_one_line_and_the_longest_gives_one(home: Path) -> None:
+    with pytest.raises(
+        RevisionError, match=r'^"words words words wo\.\.\." has 300 characters, .* say it in 100 at most'
+    ):
+        new("maps", "words " * 50, home=home)
+
+    assert new("maps", "a" * 100, home=home).read_text()
+
+
 def test_a_new_revision_can_be_filled_in_from_the_models(maps: Prepared, home: Path) -> None:
     migrations.upgrade("maps", maps.owner_url, target=FIRST, report=silent)
     for name in ALL[1:]:

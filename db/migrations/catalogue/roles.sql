@@ -9,6 +9,29 @@ FROM role r CROSS JOIN LATERAL (VALUES
 ) a (name, cure, there)
 WHERE a.there
 UNION ALL
+-- What keeps a login from working. One that lost its group was retired; one may be that has a working successor.
+SELECT 'role attribute', a.name || ' of ' || r.rolname, jsonb_build_object(
+    'way out', 'ALTER ROLE ' || quote_ident(r.rolname) || ' ' || a.cure)
+FROM role r CROSS JOIN LATERAL (VALUES
+    ('NOLOGIN', 'LOGIN', NOT r.rolcanlogin),
+    ('VALID UNTIL ' || r.rolvaliduntil::date, 'VALID UNTIL ''infinity''', r.rolvaliduntil < now()),
+    ('CONNECTION LIMIT ' || r.rolconnlimit, 'CONNECTION LIMIT -1', r.rolconnlimit <> -1)
+) a (name, cure, there)
+WHERE r.is_login AND a.there
+    AND EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
+        WHERE m.member = r.oid AND g.rolname IN (r.team, %(owner)s))
+    AND NOT EXISTS (SELECT FROM role n JOIN pg_auth_members m ON m.member = n.oid JOIN pg_roles g ON g.oid = m.roleid
+        WHERE n.team = r.team AND n.rolcanlogin AND n.oid > r.oid AND g.rolname IN (r.team, %(owner)s))
+UNION ALL
+SELECT 'role membership', m.rolname || ' in ' || g.rolname || ' WITH ' || o.name || ' FALSE', jsonb_build_object(
+    'way out', 'GRANT ' || quote_ident(g.rolname) || ' TO ' || quote_ident(m.rolname) || ' WITH ' || o.name || ' TRUE')
+FROM role m JOIN pg_auth_members a ON a.member = m.oid JOIN pg_roles g ON g.oid = a.roleid
+    CROSS JOIN LATERAL (VALUES -- there since 16
+        ('INHERIT', (to_jsonb(a) ->> 'inherit_option')::boolean), ('SET', (to_jsonb(a) ->> 'set_option')::boolean)
+    ) o (name, given)
+WHERE m.is_login AND (g.rolname = m.team OR m.team = %(app)s || '_owner' AND g.rolname = %(owner)s)
+GROUP BY m.rolname, g.rolname, o.name HAVING NOT bool_or(coalesce(o.given, true)) -- one of several grants is enough
+UNION ALL
 -- A login is a member of its group and of nothing else; a group has no other members but who administers roles.
 SELECT 'role membership',
     m.rolname || ' in ' || g.rolname || CASE WHEN i.is_own THEN ' WITH ADMIN OPTION' ELSE '' END,
@@ -67,6 +90,28 @@ SELECT 'privilege', 'CREATE on schema ' || n.nspname || ' of ' || coalesce(r.rol
 FROM searched n CROSS JOIN LATERAL aclexplode(n.nspacl) g LEFT JOIN pg_roles r ON r.oid = g.grantee CROSS JOIN place
 WHERE g.privilege_type = 'CREATE' AND g.grantee NOT IN (n.nspowner, place.datdba)
     AND (g.grantee = 0 OR r.oid IN (SELECT oid FROM role) OR NOT place.provided)
+UNION ALL
+-- what is PostgreSQL's own, beyond what it gives (files of the server, passwords); only superusers can grant it
+SELECT 'privilege', g.privilege_type || ' on ' || o.name || ' of ' || coalesce(r.rolname, 'PUBLIC'), jsonb_build_object(
+    'way out', 'REVOKE ' || g.privilege_type || o.columns || ' ON ' || o.named || ' FROM '
+        || coalesce(quote_ident(r.rolname), 'PUBLIC'))
+FROM (
+    SELECT 'pg_proc'::regclass AS classid, oid AS objid, 0 AS part, 'function ' || oid::regprocedure AS name,
+        'ROUTINE ' || oid::regprocedure AS named, '' AS columns, proacl AS acl, acldefault('f', proowner) AS usual
+    FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND proacl IS NOT NULL
+    UNION ALL
+    SELECT 'pg_class', oid, 0, 'table ' || oid::regclass, oid::regclass::text, '', relacl, NULL
+    FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relacl IS NOT NULL
+    UNION ALL
+    SELECT 'pg_class', c.oid, a.attnum, 'column ' || c.oid::regclass || '.' || a.attname, c.oid::regclass::text,
+        ' (' || quote_ident(a.attname) || ')', a.attacl, NULL
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+    WHERE c.relnamespace = 'pg_catalog'::regnamespace AND a.attacl IS NOT NULL
+) o LEFT JOIN pg_init_privs i ON i.classoid = o.classid AND i.objoid = o.objid AND i.objsubid = o.part
+    CROSS JOIN LATERAL aclexplode(o.acl) g LEFT JOIN role r ON r.oid = g.grantee CROSS JOIN place
+WHERE (r.oid IS NOT NULL OR g.grantee = 0 AND NOT place.provided)
+    AND NOT EXISTS (SELECT FROM aclexplode(coalesce(i.initprivs, o.usual)) b
+        WHERE b.grantee = g.grantee AND b.privilege_type = g.privilege_type)
 UNION ALL
 SELECT 'privilege', coalesce(h.privilege, w.privilege) || ' on database ' || place.datname || ' of '
         || coalesce(h.name, w.name),

@@ -33,3 +33,10 @@ WHERE d.refclassid = 'pg_namespace'::regclass AND d.deptype = 'n'
     AND d.classid <> ALL (ARRAY['pg_class', 'pg_type', 'pg_proc', 'pg_statistic_ext', 'pg_default_acl',
         'pg_extension']::regclass[])
     AND NOT EXISTS (SELECT FROM member m WHERE m.classid = d.classid AND m.objid = d.objid)
+UNION ALL
+SELECT 'extension member', i.type || ' ' || i.identity || ' of ' || e.extname, jsonb_build_object(
+    'way out', 'ALTER EXTENSION ' || quote_ident(e.extname) || ' DROP ' || upper(i.type) || ' ' || i.identity)
+FROM schema s JOIN pg_depend o ON o.refclassid = 'pg_namespace'::regclass AND o.refobjid = s.oid
+    JOIN pg_depend d ON d.classid = o.classid AND d.objid = o.objid AND d.deptype = 'e'
+    JOIN pg_extension e ON e.oid = d.refobjid AND e.extnamespace <> s.oid
+    CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, 0) i

@@ -133,6 +133,37 @@ class TestTheBaseBranch:
 
         assert [it.file for it in committed.refused(repository)] == ["0001_initial_schema.py"]
 
+    def test_a_draft_that_was_edited_before_it_came_to_the_base_branch_is_no_edit_of_a_released_file(
+        self, repository: Path, tmp_path: Path
+    ) -> None:
+        for column in ("theme", "colour"):
+            add_revision(repository, WORKS.replace("theme", column), undo=UNDONE)
+            commit(repository, column)
+        git(repository, "checkout", "--quiet", "main")
+        before = head(repository)
+        git(repository, "merge", "--quiet", "--ff-only", "work")
+        fresh = clone(repository, tmp_path)  # which knows nothing of that
+
+        assert committed.refused(repository) == []
+        [unsure] = committed.refused(fresh)
+        assert unsure.says.endswith("name what the base branch was before it with --base or PGSTACK_BASE")
+        assert committed.refused(fresh, named=before) == []
+
+    def test_every_commit_of_the_last_push_is_judged_and_in_a_fresh_clone_those_since_the_named_one(
+        self, repository: Path, tmp_path: Path
+    ) -> None:
+        mine = clone(repository, tmp_path)
+        before = head(mine)
+        (mine / FIRST).write_text((mine / FIRST).read_text() + "# an afterthought\n")
+        commit(mine, "past the hook")
+        commit_on(mine, "later")
+        git(mine, "push", "--quiet", "origin", "HEAD:main")
+        (tmp_path / "ci").mkdir()
+        fresh = clone(repository, tmp_path / "ci")
+
+        assert [it.file for it in committed.refused(mine)] == ["0001_initial_schema.py"]
+        assert [it.file for it in committed.refused(fresh, named=before)] == ["0001_initial_schema.py"]
+
     def test_what_was_not_pushed_is_a_draft_on_the_base_branch_too(self, repository: Path, tmp_path: Path) -> None:
         mine = clone(repository, tmp_path)
         add_revision(mine, WORKS, undo=UNDONE)

@@ -476,6 +476,38 @@ def test_a_file_that_asks_the_database_is_named(home: Path) -> None:
         lint("maps", home=home)
 
 
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        (
+            "op.bulk_insert(sa.table('users', sa.column('n'), schema='maps'), [{'n': 1}])",
+            "give each column of sa.table",
+        ),
+        (
+            "from sqlalchemy.dialects.postgresql import JSONB\n    "
+            "op.execute(sa.table('users', sa.column('config', JSONB), schema='maps').update().values(config={'a': 1}))",
+            r"write JSON as SQL, as in op\.execute\(\"UPDATE \.\.\. SET config = '{}'::jsonb\"\)$",
+        ),
+        (
+            "from sqlalchemy.orm import Session\n    Session(bind=op.get_bind()).execute(sa.text('SELECT 1'))",
+            r"op\.get_bind\(\) is no connection while SQL is printed: ask within the SQL",
+        ),
+    ],
+)
+def test_what_cannot_be_printed_is_told_with_what_can(home: Path, statement: str, says: str) -> None:
+    add_revision(home, f"import sqlalchemy as sa\n    {statement}")
+
+    with pytest.raises(RevisionError, match=says):
+        lint("maps", home=home)
+
+
+def test_values_of_columns_that_have_a_type_are_printed(home: Path) -> None:
+    insert = "op.bulk_insert(sa.table('t', sa.column('n', sa.Integer), schema='maps'), [{'n': 1}])"
+    add_revision(home, f"import sqlalchemy as sa\n    {insert}")
+
+    assert lint("maps", home=home) == []
+
+
 def test_a_file_that_cannot_be_imported_is_named_and_no_other(home: Path) -> None:
     path = add_revision(home, "pass")
     path.write_text(path.read_text().replace("from alembic import op", "import a_module_nobody_has"))
