@@ -2,13 +2,17 @@
 -- Each of them gives rows of (kind, name, definition), and leaves out of the definition what is PostgreSQL's default.
 WITH schema AS MATERIALIZED (
     SELECT oid, nspname, nspowner, nspacl FROM pg_namespace WHERE nspname = %(app)s
-), member AS MATERIALIZED (
-    SELECT d.classid, d.objid, e.oid AS extension FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+), inside AS MATERIALIZED (
+    SELECT d.classid, d.objid FROM pg_depend d JOIN schema s ON s.oid = d.refobjid
+    WHERE d.refclassid = 'pg_namespace'::regclass
+), extended AS MATERIALIZED (
+    SELECT d.classid, d.objid, e.oid AS extension, e.extname, e.extnamespace
+    FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
     WHERE d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass
-        -- what somebody added to an extension that lives elsewhere is the app's all the same
-        AND NOT EXISTS (SELECT FROM pg_depend o JOIN schema s ON s.oid = o.refobjid
-            WHERE o.classid = d.classid AND o.objid = d.objid AND o.refclassid = 'pg_namespace'::regclass
-                AND s.oid <> e.extnamespace)
+), member AS MATERIALIZED (
+    -- what somebody added to an extension that lives elsewhere is the app's all the same
+    SELECT classid, objid, extension FROM extended
+    WHERE extnamespace IN (SELECT oid FROM schema) OR (classid, objid) NOT IN (SELECT classid, objid FROM inside)
 ), relation AS MATERIALIZED (
     -- called: what splits names at dots must not split this one
     SELECT c.*, CASE WHEN c.relname ~ '[."]' THEN quote_ident(c.relname) ELSE c.relname::text END AS called

@@ -36,7 +36,5 @@ WHERE d.refclassid = 'pg_namespace'::regclass AND d.deptype = 'n'
 UNION ALL
 SELECT 'extension member', i.type || ' ' || i.identity || ' of ' || e.extname, jsonb_build_object(
     'way out', 'ALTER EXTENSION ' || quote_ident(e.extname) || ' DROP ' || upper(i.type) || ' ' || i.identity)
-FROM schema s JOIN pg_depend o ON o.refclassid = 'pg_namespace'::regclass AND o.refobjid = s.oid
-    JOIN pg_depend d ON d.classid = o.classid AND d.objid = o.objid AND d.deptype = 'e'
-    JOIN pg_extension e ON e.oid = d.refobjid AND e.extnamespace <> s.oid
-    CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, 0) i
+FROM extended e JOIN inside USING (classid, objid) JOIN schema s ON s.oid <> e.extnamespace
+    CROSS JOIN LATERAL pg_identify_object(e.classid, e.objid, 0) i
