@@ -112,8 +112,8 @@ def test_a_target_that_cannot_be_is_one_line(pgstack: Run, to: str, code: int, s
 
 
 def test_a_missing_segment_is_named(stack: Stack, pgstack: Run, ledger: list[tuple[int, datetime.datetime]]) -> None:
-    path = stack.execute("backup", "sh", "-c", f"ls {ARCHIVE}/*/*.zst | sort | sed -n 3p").strip()
-    segment = path.rpartition("/")[2][:24]
+    segment = planned(pgstack, str(ledger[2][0]))["first"]
+    path = stack.execute("backup", "sh", "-c", f"ls {ARCHIVE}/*/{segment}-*").strip()
 
     with aside(stack, path):
         done = pgstack("restore", "plan", "--to", str(ledger[2][0]), code=1)
