@@ -92,7 +92,7 @@ def test_a_deployment_stopped_anywhere_is_finished_by_the_next_one_and_nothing_i
             stack.pulumi("destroy", "--yes", "--skip-preview")
             said = stopped(stack, point, stop)
         assert said is not None
-        assert "Traceback" not in said
+        assert "Traceback" not in said, said
 
     make_up(stack)
 
