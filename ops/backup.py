@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import time
@@ -19,7 +20,6 @@ backup = typer.Typer(
 Type = Literal["full", "diff", "incr"]
 _PERCENT = re.compile(r"DETAIL: backup file .*?([\d.]+)%\)")
 _LEVELS = re.compile(r"P\d+ +(WARN|ERROR|INFO): (.*)")
-PSQL = ("psql", "-XqAt", "-h", "/run/postgresql", "-U", "postgres", "-d", "postgres", "-c")
 _LOCKED = "[050]"  # pgBackRest's code for a lock that somebody else holds
 
 
@@ -124,7 +124,7 @@ def point(
     from ops.engine import Engine  # noqa: PLC0415
 
     engine, container = Engine.connect(found.pulumi.environ), found.container("postgres")
-    lsn = restore_points.create(name, lambda sql: engine.run(container, [*PSQL, sql]).strip())
+    lsn = restore_points.create(name, functools.partial(engine.query, container))
     print(f"restore point {name} is archived, at {lsn}: pgstack restore plan --to {name}")
 
 

@@ -71,6 +71,11 @@ class Engine:
             raise EngineError(f"`{command[0]}` in {name} ended with {done.exit_code}: {said[-1]}")
         return (out or b"").decode(errors="replace")
 
+    def query(self, name: str, sql: str) -> str:
+        """The one value that `sql` gives the superuser inside a Postgres container. Raises EngineError."""
+        command = ["psql", "-XqAt", "-h", "/run/postgresql", "-U", "postgres", "-d", "postgres", "-c", sql]
+        return self.run(name, command).strip()
+
     def passes_its_check(self, container: Container) -> bool:
         """Whether the running container's own health check passes now; the engine asks only every ten seconds."""
         _, *check = container.attrs["Config"]["Healthcheck"]["Test"]  # CMD, then the command

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ops import PROJECT
-from ops.backup import PSQL
 from ops.errors import EngineError, OpsError, UnknownError
 from ops.prompts import confirm
 from ops.settings import settings
@@ -87,7 +86,7 @@ def run(to: ToOption, stack: StackOption = None) -> None:
     engine, server = Engine.connect(found.pulumi.environ), found.container("postgres")
     name = f"restore-{now.astimezone(datetime.UTC):%Y%m%dT%H%M%SZ}"
     try:  # with it, all that was committed is archived
-        restore_points.create(name, lambda sql: engine.run(server, [*PSQL, sql]).strip())
+        restore_points.create(name, functools.partial(engine.query, server))
     except (EngineError, RestorePointError) as error:  # which may be why somebody restores
         print(f"only what is archived can be restored, not all that was committed: {error}", file=sys.stderr)
     planned = _planned(target, engine, found.container("backup"))

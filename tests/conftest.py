@@ -2,13 +2,14 @@
 
 import os
 import signal
+import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.deployment import NewStack, Stack, copy_of_the_checkout
+from tests.deployment import NewStack, Run, Stack, copy_of_the_checkout
 from tools.shell import environment
 
 
@@ -66,3 +67,16 @@ def stack(new_stack: NewStack) -> Stack:
     it = new_stack()
     it.up()
     return it
+
+
+@pytest.fixture(scope="module")
+def pgstack(stack: Stack) -> Run:
+    """`pgstack ARGS` on the shared stack; fails the test unless it ends with `code`."""
+
+    def run(*arguments: str, code: int = 0, of: Stack = stack) -> subprocess.CompletedProcess[str]:
+        done = of.pgstack("-s", of.name, *arguments, check=False)
+        assert done.returncode == code, f"pgstack {' '.join(arguments)} ended with {done.returncode}:\n{done}"
+        assert "Traceback" not in done.stderr
+        return done
+
+    return run

@@ -150,6 +150,7 @@ class Stack:
 
 
 NewStack = Callable[..., Stack]
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def copy_of_the_checkout(home: Path) -> Path:

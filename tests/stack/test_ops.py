@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -13,23 +13,9 @@ import pytest
 from docker.errors import NotFound
 from psycopg.conninfo import conninfo_to_dict
 
-from tests.deployment import NewStack, Stack
+from tests.deployment import NewStack, Run, Stack
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
 LABEL = "pgstack.stack"
-
-
-@pytest.fixture(scope="module")
-def pgstack(stack: Stack) -> Run:
-    """`pgstack ARGS` on the shared stack; fails the test unless it ends with `code`."""
-
-    def run(*arguments: str, code: int = 0, of: Stack = stack) -> subprocess.CompletedProcess[str]:
-        done = of.pgstack("-s", of.name, *arguments, check=False)
-        assert done.returncode == code, f"pgstack {' '.join(arguments)} ended with {done.returncode}:\n{done}"
-        assert "Traceback" not in done.stderr
-        return done
-
-    return run
 
 
 @pytest.fixture(scope="module")

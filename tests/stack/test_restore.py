@@ -4,31 +4,15 @@ import datetime
 import json
 import random
 import re
-import subprocess
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from tests.deployment import CHECKOUT, Stack
+from tests.deployment import CHECKOUT, Run, Stack
 from tests.stack.repository import ARCHIVE
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture(scope="module")
-def pgstack(stack: Stack) -> Run:
-    """`pgstack ARGS` on the shared stack; fails the test unless it ends with `code`."""
-
-    def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = stack.pgstack("-s", stack.name, *arguments, check=False)
-        assert done.returncode == code, f"pgstack {' '.join(arguments)} ended with {done.returncode}:\n{done}"
-        assert "Traceback" not in done.stderr
-        return done
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from db.errors import RevisionError
 from db.migrations.findings import Finding
-from db.migrations.lint.rules import LOSES_ROWS
+from db.migrations.lint.rules import ONE_REASON_EACH
 from db.migrations.revisions import Revision, folder
 
 VERDICTS = "verdicts.toml"
@@ -37,11 +37,11 @@ def unexcused(file: Revision, refused: Sequence[Finding], verdicts: Mapping[str,
             found.append(Finding(file.app, file.path.name, "allow", says))
     needed = Counter(it.rule for it in refused)
     for it in refused:
-        if left[it.rule] and it.rule in LOSES_ROWS:
+        if left[it.rule] and it.rule in ONE_REASON_EACH:
             left[it.rule] -= 1
         elif not left[it.rule] and it.rule not in verdicts:
             found.append(it)
-    unused = {rule for rule in (*left, *verdicts) if not needed[rule]} | {it for it in LOSES_ROWS if left[it]}
+    unused = {rule for rule in (*left, *verdicts) if not needed[rule]} | {it for it in ONE_REASON_EACH if left[it]}
     return found + [
         Finding(file.app, file.path.name, "unused-allow", f"no statement needs it for {rule}: take the reason away")
         for rule in sorted(unused)

@@ -25,7 +25,7 @@ class Broken(NamedTuple):
     recipe: str = ""
 
 
-LOSES_ROWS = {
+ONE_REASON_EACH = {
     *("ban-drop-column", "ban-drop-table", "ban-drop-schema", "ban-drop-database", "ban-truncate"),
     *("ban-truncate-cascade", "delete-every-row", "deletes-rows", "unbatched-write", "drops-dependents"),
     *("ban-drop-constraint", "detaches-rows", "opens-rows"),
