@@ -32,7 +32,8 @@ def export(settings: Settings, platform: Platform) -> None:
 try:
     settings = Settings.load()
     platform = deploy(settings)
-    Schema("schema", settings, platform)
+    schema = Schema("schema", settings, platform)
+    platform.admit(schema.done)
     export(settings, platform)
 except (DeploymentError, DbError) as error:
     pulumi.log.error(str(error))

@@ -30,4 +30,5 @@ class Platform:
     ready: Sequence[pulumi.Resource]
     bootstrap: Callable[[], Awaitable[None]]  # databases, groups, logins, schemas, extensions, grants; idempotent
     restore_point: Callable[[str], Awaitable[None]]  # returns once one can come back to here
+    admit: Callable[[pulumi.Resource], None]  # declares what lets clients in, after the databases are what is wanted
     outputs: Mapping[str, pulumi.Input[Any]] = field(default_factory=dict)  # the target's own stack outputs

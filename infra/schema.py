@@ -21,11 +21,9 @@ from infra.platform import Platform
 from infra.settings import Settings
 from infra.threads import in_thread
 
-GENERATION = 1  # raised by a restore: the databases may then be older than the state
-
 
 class Schema(pulumi.ComponentResource):
-    """Migrates and seeds the databases of `settings.apps` on `platform`."""
+    """Migrates and seeds the databases of `settings.apps` on `platform`; `done` once they are what is wanted."""
 
     def __init__(
         self, name: str, settings: Settings, platform: Platform, opts: pulumi.ResourceOptions | None = None
@@ -62,10 +60,10 @@ class Schema(pulumi.ComponentResource):
                             f"{error} (as it was before this deployment: pgstack restore run --to {point})"
                         ) from error
 
-        pulumi.Stash(
+        self.done = pulumi.Stash(
             name,
             input={
-                "generation": GENERATION,
+                "generation": settings.generation,  # another one's databases may be older than the state
                 "incarnation": platform.incarnation,
                 "apps": wanted,
                 # the bootstrap does something about it; what most stacks leave alone is not in their state

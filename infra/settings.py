@@ -81,6 +81,11 @@ def _decoded(value: object) -> object:
     return json.loads(value) if isinstance(value, str) else value
 
 
+def _listed(value: object) -> object:
+    """`1,2` as its numbers; one text, so that a verb changes it in one step."""
+    return tuple(value.split(",")) if isinstance(value, str) else value
+
+
 def _camel(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
@@ -91,12 +96,16 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 class Origin(BaseModel):
-    """Where a restored cluster came from: a backup's label, and the LSN of the last record replayed ("": its end)."""
+    """Where a restored cluster came from: a backup's label, and the LSN of the last record replayed ("": its end).
+
+    `timeline` is the one on which that record is (0: the backup's own).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     backup: Annotated[str, Field(pattern=r"^\d{8}-\d{6}F(_\d{8}-\d{6}[DI])?$")]
     lsn: Annotated[str, Field(pattern=r"^([0-9A-F]{1,8}/[0-9A-F]{1,8})?$")] = ""
+    timeline: Annotated[int, Field(ge=0)] = 0
 
 
 class Settings(BaseModel):
@@ -120,6 +129,7 @@ class Settings(BaseModel):
     generations: Annotated[Mapping[Annotated[int, Field(ge=2)], Origin], BeforeValidator(_decoded)] = Field(
         default_factory=dict
     )
+    live: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_listed)] = (1,)
     memory: Annotated[int, BeforeValidator(size), Field(ge=_SMALLEST_MEMORY)] = GIB
     address: Annotated[str, AfterValidator(_ipv4)] = "127.0.0.1"
     pooled_port: Port = 0
@@ -154,6 +164,16 @@ class Settings(BaseModel):
         return f"{self.project}-{self.stack}"
 
     @property
+    def generation(self) -> int:
+        """The cluster that clients reach; those before it in `live` were it, and stay until they are dropped."""
+        return self.live[-1]
+
+    @property
+    def clusters(self) -> tuple[int, ...]:
+        """The numbers of all clusters there are to be: the first one is only missed once it was dropped."""
+        return tuple(sorted({*self.generations, *(it for it in self.live if it == 1)}))
+
+    @property
     def disposable(self) -> bool:
         """Whether `pulumi destroy` may delete the data (dev and preview only)."""
         return self.environment in _DISPOSABLE
@@ -178,6 +198,12 @@ def _conflicts(settings: Settings) -> Iterator[tuple[set[str], str]]:
         yield (
             {"pooledPort", "directPort"},
             f"pgstack:pooledPort and pgstack:directPort are both {settings.pooled_port}: give two ports",
+        )
+    if unknown := sorted(set(settings.live) - set(settings.clusters)):
+        yield (
+            {"live", "generations"},
+            f"pgstack:live names {unknown[0]}, which is not among pgstack:generations: `pulumi config refresh` brings"
+            " back what was deployed last",
         )
     try:
         share_out(settings.apps, settings.server_connections, settings.client_connections)
@@ -205,6 +231,7 @@ _ALLOWED: Mapping[str, Callable[[], str]] = {
     "embeddings": lambda: "give auto, vector or jsonb",
     "revisions": lambda: "give a map of application to revision",
     "generations": lambda: "leave it to `pgstack restore run` and `drop`: a map of number to backup and lsn",
+    "live": lambda: "leave it to `pgstack restore swap` and `undo`: numbers such as 1,2, the live one last",
     "memory": lambda: "give a size such as 512MB or 4GB, at least 256MB",
     "address": lambda: "give an IPv4 address of the host, such as 127.0.0.1",
     "pooledPort": lambda: "give a port from 1 to 65535, or 0 to have one chosen",

@@ -76,6 +76,17 @@ class Engine:
         command = ["psql", "-XqAt", "-h", "/run/postgresql", "-U", "postgres", "-d", "postgres", "-c", sql]
         return self.run(name, command).strip()
 
+    def serves(self, name: str) -> bool:
+        """Whether there is such a container and it passes its check."""
+        container = self.container(name)
+        return container is not None and container.status == "running" and self.passes_its_check(container)
+
+    def remove_volume(self, name: str, stack: str) -> None:
+        """Remove the volume of that name if there is one and it is labelled as `stack`'s."""
+        for volume in self.client.volumes.list(filters={"label": f"pgstack.stack={stack}", "name": name}):
+            if volume.name == name:
+                volume.remove()
+
     def passes_its_check(self, container: Container) -> bool:
         """Whether the running container's own health check passes now; the engine asks only every ten seconds."""
         _, *check = container.attrs["Config"]["Healthcheck"]["Test"]  # CMD, then the command

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops import PROJECT
 from ops.errors import EngineError, OpsError, UnknownError
 from ops.prompts import confirm
 from ops.settings import settings
@@ -35,7 +34,8 @@ ToOption = Annotated[
 ]
 
 
-GenerationArgument = Annotated[int, typer.Argument(metavar="NUMBER", help="Which one: `pgstack restore list`.")]
+NumberArgument = Annotated[int, typer.Argument(metavar="NUMBER", help="Which one: `pgstack restore list`.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 @restore.command(name="plan")
@@ -65,55 +65,93 @@ def plan_(
 
 
 @restore.command()
-def run(to: ToOption, stack: StackOption = None) -> None:
+def run(
+    to: ToOption,
+    stack: StackOption = None,
+    swap: Annotated[bool, typer.Option("--swap", help="Then move the clients to it, as `restore swap` does.")] = False,
+    yes: YesOption = False,
+) -> None:
     """Restore into a cluster of its own beside the live one, by `pulumi up`, to look at with `pgstack psql -g NUMBER`.
 
     The live cluster works on, untouched. Interrupted or failed, it is finished by `pulumi up` or given up by
     `pgstack restore drop`.
 
-    Example: pgstack restore run --to '2026-11-21 14:30 Europe/Berlin'
+    Examples:
+
+    pgstack restore run --to '2026-11-21 14:30 Europe/Berlin'
+
+    pgstack restore run --to '10 min ago' --swap
     """
     from ops.restoring.targets import parse  # noqa: PLC0415 - slow imports come after what fails fast
 
     now = datetime.datetime.now().astimezone()
     target = parse(to, now)
     found = Stack.read(stack)
-    from db import restore_points  # noqa: PLC0415
-    from db.errors import RestorePointError  # noqa: PLC0415
     from ops.engine import Engine  # noqa: PLC0415
+    from ops.restoring import generations  # noqa: PLC0415
     from ops.restoring.wal import lsn_text  # noqa: PLC0415
 
     engine, server = Engine.connect(found.pulumi.environ), found.container("postgres")
-    name = f"restore-{now.astimezone(datetime.UTC):%Y%m%dT%H%M%SZ}"
-    try:  # with it, all that was committed is archived
-        restore_points.create(name, functools.partial(engine.query, server))
-    except (EngineError, RestorePointError) as error:  # which may be why somebody restores
-        print(f"only what is archived can be restored, not all that was committed: {error}", file=sys.stderr)
+    _archive_all(engine, server, f"restore-{now.astimezone(datetime.UTC):%Y%m%dT%H%M%SZ}")
     planned = _planned(target, engine, found.container("backup"))
     _show(planned)
     if not planned.possible:
         raise OpsError(_impossible(planned))
     _insist_on_room(planned, engine, found.container("backup"))
-    number = max([1, *settings(found.name).generations]) + 1
-    origin = {"backup": planned.backup.label}
+    if swap and not yes:
+        _confirm_swap(found)
+    number = generations.following(found)
+    origin = {"backup": planned.backup.label, "timeline": str(planned.timeline)}
     if planned.stop is not None:
         origin["lsn"] = lsn_text(planned.stop)
-    given = [
-        it for key, value in origin.items() for it in ("--plaintext", f"{PROJECT}:generations.{number}.{key}={value}")
-    ]
-    found.pulumi.ask("config", "set-all", "--path", *given, stack=found.name)
-    try:
-        found.pulumi.run("up", "--yes", "--skip-preview", stack=found.name)
-    except (OpsError, KeyboardInterrupt):
-        ways = f"`pulumi up` goes on with it, `pgstack restore drop {number}` gives it up"
-        print(f"generation {number} is not ready: {ways}", file=sys.stderr)
-        raise
-    print(f"generation {number} is restored: pgstack psql {found.apps[0]} -g {number}")
+    broken = swap and not engine.serves(server)  # a deployment insists that the live one serves
+    generations.add(found, number, origin, at_once_live=broken)
+    if not swap:
+        print(f"generation {number} is restored: pgstack psql {found.apps[0]} -g {number}")
+        return
+    if not broken:
+        generations.make_live(found, number)
+    print(f"generation {number} is live: `pgstack restore undo` moves the clients back")
+
+
+@restore.command()
+def swap(number: NumberArgument, stack: StackOption = None, yes: YesOption = False) -> None:
+    """Move the clients to a restored cluster, by `pulumi up`: they wait some moments, none fails.
+
+    What was live before stays as it is, read only, and is at hand with `pgstack psql -g NUMBER`. The pooled URLs stay;
+    the direct ones get another port (`pgstack env`).
+
+    Example: pgstack restore swap 2
+    """
+    found = Stack.read(stack)
+    _insist_on_one_beside(found, number)
+    if not yes:
+        _confirm_swap(found)
+    from ops.restoring import generations  # noqa: PLC0415 - slow imports come after what fails fast
+
+    generations.make_live(found, number)
+    print(f"generation {number} is live: `pgstack restore undo` moves the clients back")
+
+
+@restore.command()
+def undo(stack: StackOption = None, yes: YesOption = False) -> None:
+    """Move the clients back to the cluster that was live before the last swap, as it was then.
+
+    What was committed since stays in the restored cluster, read only, until it is dropped.
+
+    Example: pgstack restore undo
+    """
+    found = Stack.read(stack)
+    if not yes:
+        _confirm_swap(found)
+    from ops.restoring import generations  # noqa: PLC0415 - slow imports come after what fails fast
+
+    print(f"generation {generations.make_live_again(found)} is live again")
 
 
 @restore.command(name="list")
 def list_(stack: StackOption = None) -> None:
-    """List the restored clusters, and what each was restored from.
+    """List the clusters of the stack, the live one and those beside it, and what each was restored from.
 
     Example: pgstack restore list
     """
@@ -123,37 +161,60 @@ def list_(stack: StackOption = None) -> None:
     from ops import tables  # noqa: PLC0415
     from ops.engine import Engine  # noqa: PLC0415
 
-    engine = Engine.connect(found.pulumi.environ)
+    engine, wanted = Engine.connect(found.pulumi.environ), settings(found.name)
+    live = found.container("postgres")
     rows = []
-    for number, origin in sorted(settings(found.name).generations.items()):
-        container = engine.container(f"{found.prefix}-postgres-{number}")
+    for number in sorted({*wanted.generations, *wanted.live}):
+        name = f"{found.prefix}-postgres" if number == 1 else f"{found.prefix}-postgres-{number}"
+        container = engine.container(name)
         state = container.status if container else "missing: `pulumi up` makes it"
-        rows.append((str(number), origin["backup"], origin.get("lsn") or "the backup's end", state))
-    if rows:
-        tables.show(Console(highlight=False), ("number", "backup", "up to", "container"), rows)
-    else:
-        print("there is no restored cluster: `pgstack restore run --to ...` makes one")
+        origin = wanted.generations.get(number)
+        came = (origin["backup"], origin.get("lsn") or "the backup's end") if origin else ("", "")
+        use = "live" if name == live else "read only" if number in wanted.live else "beside"
+        rows.append((str(number), use, *came, state))
+    tables.show(Console(highlight=False), ("number", "use", "backup", "up to", "container"), rows)
 
 
 @restore.command()
-def drop(
-    number: GenerationArgument,
-    stack: StackOption = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> None:
-    """Remove a restored cluster with its container and volumes, by `pulumi up`. The live one can't be named.
+def drop(number: NumberArgument, stack: StackOption = None, yes: YesOption = False) -> None:
+    """Remove a cluster that is not the live one, with its container and volumes, by `pulumi up`.
 
     Example: pgstack restore drop 2
     """
     found = Stack.read(stack)
-    known = settings(found.name).generations
-    if number not in known:
-        there = f"there are {', '.join(map(str, sorted(known)))}" if known else "there is none"
-        raise UnknownError(f"stack {found.name} has no restored cluster {number}: {there} (`pgstack restore list`)")
+    _insist_on_one_beside(found, number)
     if not yes:
-        confirm(f"What was changed in restored cluster {number} goes with it. Go on?")
-    found.pulumi.ask("config", "rm", "--path", f"{PROJECT}:generations.{number}", stack=found.name)
-    found.pulumi.run("up", "--yes", "--skip-preview", stack=found.name)
+        confirm(f"All that is only in cluster {number} goes with it, for ever. Go on?")
+    from ops.restoring import generations  # noqa: PLC0415 - slow imports come after what fails fast
+
+    generations.remove(found, number)
+
+
+def _insist_on_one_beside(stack: Stack, number: int) -> None:
+    """Raise UnknownError unless the stack has such a cluster and it is not the live one."""
+    beside = settings(stack.name).beside
+    if number not in beside:
+        there = f"there are {', '.join(map(str, beside))}" if beside else "there is none"
+        raise UnknownError(
+            f"stack {stack.name} has no cluster {number} beside the live one: {there} (`pgstack restore list`)"
+        )
+
+
+def _confirm_swap(stack: Stack) -> None:
+    confirm(
+        f"The clients of stack {stack.name} move to another cluster; what only the present one has stays there. Go on?"
+    )
+
+
+def _archive_all(engine: Engine, server: str, name: str) -> None:
+    """Mark the present moment, so that all that was committed is archived."""
+    from db import restore_points  # noqa: PLC0415 - slow imports come after what fails fast
+    from db.errors import RestorePointError  # noqa: PLC0415
+
+    try:
+        restore_points.create(name, functools.partial(engine.query, server))
+    except (EngineError, RestorePointError) as error:  # which may be why somebody restores
+        print(f"only what is archived can be restored, not all that was committed: {error}", file=sys.stderr)
 
 
 def _planned(target: Target, engine: Engine, container: str) -> Plan:
@@ -162,11 +223,13 @@ def _planned(target: Target, engine: Engine, container: str) -> Plan:
     from ops.readings.repository import repository  # noqa: PLC0415
     from ops.restoring import wal  # noqa: PLC0415
     from ops.restoring.plan import plan  # noqa: PLC0415
+    from ops.restoring.timelines import forks  # noqa: PLC0415
 
     with Console(stderr=True).status("reading the archive"):
         there = repository(engine, container)
         read = functools.partial(wal.read, engine, container)
-        return plan(target, there.backups, wal.listed(engine, container), read)
+        history = functools.cache(lambda timeline: forks(wal.history(engine, container, timeline)))
+        return plan(target, there.backups, wal.listed(engine, container), read, history)
 
 
 def _insist_on_room(plan: Plan, engine: Engine, container: str) -> None:
@@ -217,6 +280,8 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
     if plan.target.kind == "latest" or (plan.target.at is not None and plan.target.at > plan.archived):
         archived = f"WAL up to {_at(plan.archived)}; `pgstack restore run` has the live server archive the rest first"
         lines.insert(4, ("archived", archived))
+    if plan.timeline != plan.live:
+        lines.insert(2, ("timeline", f"{plan.timeline}, live no more; nothing of {plan.live}, which is live, comes back"))
     return lines
 
 

@@ -16,17 +16,24 @@ from ops.pulumi import REPO
 class Settings:
     """`revisions` are the pins that `pgstack migrate down` sets: app to revision.
 
-    `generations` are the restored clusters: number to what `pgstack restore run` wrote, `backup` and `lsn`.
+    `generations` are the restored clusters: number to what `pgstack restore run` wrote, `backup`, `lsn` and
+    `timeline`. `live` are those that clients reached, the present one last.
     """
 
     environment: str = "production"
     seeds: tuple[str, ...] = ("base",)
     revisions: Mapping[str, str] = field(default_factory=dict)
     generations: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    live: tuple[int, ...] = (1,)
 
     def target(self, app: str) -> str:
         """The revision that the app's database is to be at."""
         return self.revisions.get(app, "head")
+
+    @property
+    def beside(self) -> tuple[int, ...]:
+        """The clusters that are not the live one, which is a number to have."""
+        return tuple(sorted({*self.generations, *self.live} - {self.live[-1]}))
 
 
 def settings(stack: str, repo: Path = REPO) -> Settings:
@@ -40,6 +47,7 @@ def settings(stack: str, repo: Path = REPO) -> Settings:
     if "seeds" in known:
         known["seeds"] = tuple(known["seeds"])
     known["generations"] = {int(number): origin for number, origin in (known.get("generations") or {}).items()}
+    known["live"] = tuple(int(it) for it in str(known.get("live", 1)).split(","))
     return Settings(**known)
 
 

@@ -112,7 +112,7 @@ def survey(stack: Stack, engine: Engine) -> Survey:
             ),
             keys_exported=exported.stands(stack),
             seeds=wanted.seeds,
-            restored=tuple(sorted(wanted.generations)),
+            restored=wanted.beside,
             locks=tuple(locks(stack.name, stack.pulumi.environ)),
             failures=tuple(dict.fromkeys(asked.failures)),
             covered={f"{app}.{table}": until for app, it in databases.items() for table, until in it.covered.items()},

@@ -12,6 +12,7 @@ from db import apps, restore_points
 from db.errors import RestorePointError
 from infra.errors import EngineError
 from infra.hooks import resolved
+from infra.selfhosted import cluster
 from infra.selfhosted.backups import ensure_recent_backup
 from infra.selfhosted.certificates import Leaf
 from infra.selfhosted.credentials import AppPasswords
@@ -27,6 +28,7 @@ class Administration:
 
     engine: Engine
     names: Names
+    server: str  # the container of the live cluster
     host: str
     port: pulumi.Output[int]
     ca: pulumi.Output[str]
@@ -61,6 +63,7 @@ class Administration:
             for app in apps.in_order(known["passwords"])
             for given in [known["passwords"][app]]
         ]
+        await cluster.allow_writes(self.engine, self.server)
         with _login_files(known["ca"], known["certificate"], known["key"]) as files:
             conninfo = {
                 "host": self.host,
@@ -81,18 +84,20 @@ class Administration:
                 pulumi.log.warn(f"{app}: the server lacks {', '.join(missing)}")
 
     async def restore_point(self, label: str) -> None:
-        """Name a point whose WAL is proven archived, and take an incremental backup if the last is over a day old."""
+        """Name a point whose WAL is proven archived, and take an incremental backup if the last is over a day old.
+
+        A cluster that is not live yet can be restored again: nothing is to be done for it.
+        """
+        if not await cluster.archives(self.engine, self.server):
+            return
         await ensure_recent_backup(self.engine, self.names("backup"))
         try:
             await in_thread(restore_points.create, label, self._query)
         except RestorePointError as error:
-            raise EngineError(
-                f"{error}: `docker logs {self.names('postgres')}` says why; nothing was migrated"
-            ) from error
+            raise EngineError(f"{error}: `docker logs {self.server}` says why; nothing was migrated") from error
 
     def _query(self, sql: str) -> str:
-        command = ["psql", "-X", "-qAt", "-U", "postgres", "-d", "postgres", "-c", sql]
-        return self.engine.run_now(self.names("postgres"), command).strip()
+        return cluster.query_now(self.engine, self.server, sql)
 
 
 @contextmanager

@@ -11,11 +11,12 @@ import pulumi
 from infra.hooks import before_change, step
 from infra.selfhosted import maintenance
 from infra.selfhosted.certificates import Certificates
+from infra.selfhosted.cluster import archives
 from infra.selfhosted.container import ContainerArgs, Mount, run
 from infra.selfhosted.engine import Engine
 from infra.selfhosted.files import Files
 from infra.selfhosted.stack import Names, child
-from infra.selfhosted.volumes import Storage
+from infra.selfhosted.volumes import ClusterStorage, Volume
 from infra.settings import Settings
 
 _PGBACKREST = ["pgbackrest", "--stanza=main"]  # the image says where the configuration is
@@ -28,9 +29,11 @@ class BackupsArgs:
     engine: Engine
     network: pulumi.Input[str]
     image: pulumi.Output[str]
-    storage: Storage
+    storage: ClusterStorage  # of the live cluster
+    repository: Volume
     certificates: Certificates
     repository_key: pulumi.Output[str]
+    after: pulumi.Resource  # nothing is moved to another cluster before that
     clients: Sequence[str]  # the names in the certificates of the servers that may ask it
 
 
@@ -73,7 +76,7 @@ class Backups(pulumi.ComponentResource):
                 mounts=[
                     Mount(storage.data.name, "/var/lib/postgresql", read_only=True),
                     Mount(storage.socket.name, "/run/postgresql"),
-                    Mount(storage.repository.name, "/var/lib/pgbackrest"),
+                    Mount(args.repository.name, "/var/lib/pgbackrest"),
                     Mount(files.volume, "/etc/pgstack", read_only=True),
                 ],
                 command=["backup"],
@@ -81,7 +84,7 @@ class Backups(pulumi.ComponentResource):
                 grace=60,  # it outlives a stopping Postgres; a backup that is cut short is taken again
             ),
             self,
-            [files.written],
+            [files.written, args.after],
         )
         self.container, self.ready, self.files = running.container.name, running.ready, files.volume
         self.register_outputs({"container": self.container})
@@ -95,18 +98,21 @@ class Stanza(pulumi.ComponentResource):
         name: str,
         names: Names,
         engine: Engine,
-        storage: Storage,
+        repository: Volume,
+        live: ClusterStorage,
+        server: str,
         servers: Sequence[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("pgstack:selfhosted:Stanza", name, None, opts)
 
         async def prepare(_: pulumi.ResourceHookArgs) -> None:
-            await ensure_full_backup(engine, names("backup"))
+            if await archives(engine, server):  # a restored cluster does from when it is live on
+                await ensure_full_backup(engine, names("backup"))
 
         self.ready = pulumi.Stash(
             name,
-            input={"repository": storage.repository.incarnation, "data": storage.data.incarnation},
+            input={"repository": repository.incarnation, "data": live.data.incarnation},
             opts=child(self, depends_on=list(servers), hooks=before_change(step(f"{name}-prepare", prepare))),
         )
         self.register_outputs({})

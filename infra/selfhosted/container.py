@@ -61,8 +61,13 @@ def run(
     args: ContainerArgs,
     parent: pulumi.Resource,
     depends_on: Sequence[pulumi.Resource],
+    *,
+    insist: bool = True,
 ) -> Server:
-    """Declare the container `<stack>-<role>`; a deployment goes on when it is healthy, or fails with its last words."""
+    """Declare the container `<stack>-<role>`.
+
+    A deployment goes on when it is healthy, or fails with its last words; when it was started, if it does not `insist`.
+    """
     labels = labelled(names.owned(role), docker.ContainerLabelArgs)
     labels.append(docker.ContainerLabelArgs(label="pgstack.settings", value=args.settings))
     ports = []
@@ -115,4 +120,4 @@ def run(
             delete_before_replace=True,  # the name is taken until then
         ),
     )
-    return Server(container, serving(f"{name}-serving", engine, container, parent))
+    return Server(container, serving(f"{name}-serving", engine, container, parent) if insist else container)

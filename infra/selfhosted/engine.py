@@ -7,13 +7,15 @@ provider uses: `DOCKER_HOST`, else the default socket.
 import io
 import os
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import docker
 from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
+from docker.utils.socket import frames_iter
 
 from infra.errors import EngineError
 from infra.threads import in_thread
@@ -130,6 +132,16 @@ class Engine:
         """The standard output of `command` in the running container. Raises EngineError with its last lines."""
         return await in_thread(self.run_now, name, command)
 
+    @contextmanager
+    def conversation(self, name: str, command: Sequence[str]) -> Iterator["Conversation"]:
+        """A command in the running container that is talked to; it sees the end of its input when this ends."""
+        created = self.client.api.exec_create(name, list(command), stdin=True)
+        raw = self.client.api.exec_start(created["Id"], socket=True)
+        try:
+            yield Conversation(raw)
+        finally:
+            raw.close()
+
     def run_now(self, name: str, command: Sequence[str]) -> str:
         """The same for a caller that has a thread of its own."""
         container = self.container(name)
@@ -146,6 +158,28 @@ class Engine:
                 f"`{' '.join(command[:4])}` in {name} ended with {answer.exit_code}: {' / '.join(said[-3:])}"
             )
         return (out or b"").decode(errors="replace")
+
+
+class Conversation:
+    """Lines to and from a command; `raw` is what the Docker SDK gives for an attached exec."""
+
+    def __init__(self, raw: Any) -> None:
+        self._socket = getattr(raw, "_sock", raw)
+        self._frames = frames_iter(self._socket, tty=False)  # type: ignore[no-untyped-call]
+        self._lines: list[str] = []
+
+    def hear(self) -> str | None:
+        """The next line it prints, None once it has ended."""
+        while not self._lines:
+            frame = next(self._frames, None)
+            if frame is None:
+                return None
+            self._lines = frame[1].decode(errors="replace").splitlines()
+        return self._lines.pop(0)
+
+    def say(self, line: str) -> None:
+        """Give it one line."""
+        self._socket.sendall(f"{line}\n".encode())
 
 
 def archive(files: Mapping[str, str]) -> bytes:

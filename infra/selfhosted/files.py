@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import pulumi
 
@@ -15,8 +15,9 @@ from infra.selfhosted.volumes import Volume
 class Files(pulumi.ComponentResource):
     """A volume `<stack>-<role>-files` that holds `files` (path to text), mounted by the container `<stack>-<role>`.
 
-    Written before that container starts, again whenever a file changes (then the container gets SIGHUP), and again
-    when the volume was removed and made anew. Outputs: `volume` (str), `digest` (str, of all contents).
+    Written `after` those resources and before that container starts, again whenever a file changes (then `reload` runs,
+    by default SIGHUP), and again when the volume was removed and made anew. Outputs: `volume` (str), `digest` (str, of
+    all contents).
     """
 
     def __init__(
@@ -28,6 +29,9 @@ class Files(pulumi.ComponentResource):
         image: pulumi.Output[str],
         files: Mapping[str, pulumi.Input[str]],
         opts: pulumi.ResourceOptions | None = None,
+        *,
+        after: Sequence[pulumi.Resource] = (),
+        reload: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         super().__init__("pgstack:selfhosted:Files", name, None, opts)
         labels = names.labels(f"{role}-files")
@@ -37,7 +41,7 @@ class Files(pulumi.ComponentResource):
 
         async def write(_: pulumi.ResourceHookArgs) -> None:
             await engine.write(names(f"{role}-files"), await resolved(image), labels, await resolved(contents))
-            await engine.signal(names(role), "HUP")
+            await (reload() if reload else engine.signal(names(role), "HUP"))
 
         self.written = pulumi.Stash(
             f"{name}-written",
@@ -45,7 +49,7 @@ class Files(pulumi.ComponentResource):
             input={"files": self.digest, "volume": volume.incarnation, "image": image},
             opts=child(
                 self,
-                depends_on=[volume.resource],
+                depends_on=[volume.resource, *after],
                 hooks=before_change(step(f"{name}-write", write)),
             ),
         )

@@ -1,12 +1,12 @@
 """Target docker: the whole Postgres on one Docker host, as a list of what exists."""
 
-from dataclasses import replace
 from urllib.parse import quote
 
 import pulumi
 
 from db import apps
 from infra.platform import AppUrls, Platform
+from infra.selfhosted import switchover
 from infra.selfhosted.administration import Administration
 from infra.selfhosted.backups import Backups, BackupsArgs, Stanza
 from infra.selfhosted.budget import share_out
@@ -20,6 +20,7 @@ from infra.selfhosted.postgres import ADMIN, Postgres, PostgresArgs
 from infra.selfhosted.preflight import Host
 from infra.selfhosted.restored import Restored, RestoredArgs
 from infra.selfhosted.stack import Names, child
+from infra.selfhosted.switchover import Live
 from infra.selfhosted.volumes import Storage
 from infra.settings import Settings
 
@@ -37,7 +38,18 @@ class SelfHosted(pulumi.ComponentResource):
         certificates = Certificates("certificates", lasting=lasting, opts=child(self))
         images = Images("images", prepared, child(self))
         network = bridge("network", names, engine, self)
-        storage = Storage("storage", names, lasting=lasting, opts=child(self))
+        guarded = switchover.guard("generation", settings, self)
+        storage = Storage("storage", names, lasting=lasting, with_first=1 in settings.clusters, opts=child(self))
+        restored = {
+            number: Restored(
+                f"generation-{number}", names, number, lasting=lasting and number in settings.live, opts=child(self)
+            )
+            for number in sorted(settings.generations)
+        }
+        storages = {number: it.storage for number, it in restored.items()}
+        if storage.first:
+            storages[1] = storage.first
+        live = settings.generation
         backups = Backups(
             "backups",
             names,
@@ -46,60 +58,57 @@ class SelfHosted(pulumi.ComponentResource):
                 engine=engine,
                 network=network.id,
                 image=images.postgres,
-                storage=storage,
+                storage=storages[live],
+                repository=storage.repository,
                 certificates=certificates,
                 repository_key=credentials.repository_key,
-                clients=[names("postgres"), *(names(f"postgres-{it}") for it in sorted(settings.generations))],
+                after=guarded,
+                clients=[switchover.container(names, it) for it in settings.clusters],
             ),
             child(self),
         )
-        live = PostgresArgs(
+        first = PostgresArgs(
             settings=settings,
             engine=engine,
             network=network.id,
             image=images.postgres,
-            storage=storage,
+            storage=storages.get(1, storages[live]),
             archive=backups.ready,
             source=prepared.postgres_source,
             stack_id=names.id,
             certificates=certificates,
             budget=budget,
             port=credentials.port("direct", host.direct_port),
+            live=live == 1,
         )
-        postgres = Postgres("postgres", names, live, child(self))
-        restored = {
-            number: Restored(
-                f"generation-{number}",
-                names,
+        servers = {1: Postgres("postgres", names, first, child(self))} if storage.first else {}
+        for number, it in restored.items():
+            servers[number] = it.restore(
                 RestoredArgs(
-                    number=number,
-                    origin=origin,
-                    postgres=replace(live, port=credentials.port(f"direct-{number}", 0)),
+                    origin=settings.generations[number],
+                    postgres=first,
+                    port=credentials.port(f"direct-{number}", 0),
+                    live=live == number,
                     repository=storage.repository.name,
                     backup_files=backups.files,
-                ),
-                child(self),
+                )
             )
-            for number, origin in sorted(settings.generations.items())
-        }
-        pooler = Pooler(
-            "pooler",
+        postgres = servers[live]
+        server = switchover.container(names, live)
+        stanza = Stanza(
+            "stanza",
             names,
-            PoolerArgs(
-                engine=engine,
-                network=network.id,
-                image=images.pooler,
-                certificates=certificates,
-                budget=budget,
-                address=settings.address,
-                port=credentials.port("pooled", host.pooled_port),
-            ),
+            engine,
+            storage.repository,
+            storages[live],
+            server,
+            [backups.ready, postgres.ready],
             child(self),
         )
-        stanza = Stanza("stanza", names, engine, storage, [backups.ready, postgres.ready], child(self))
         administration = Administration(
             engine=engine,
             names=names,
+            server=server,
             host=host.reachable_at,
             port=postgres.port,
             ca=certificates.ca,
@@ -107,33 +116,57 @@ class SelfHosted(pulumi.ComponentResource):
             passwords=credentials.passwords,
             embeddings=settings.embeddings,
         )
+        pooled_port = credentials.port("pooled", host.pooled_port)
+
+        def admit(databases: pulumi.Resource) -> None:
+            pooler = Pooler(
+                "pooler",
+                names,
+                PoolerArgs(
+                    engine=engine,
+                    network=network.id,
+                    image=images.pooler,
+                    certificates=certificates,
+                    budget=budget,
+                    address=settings.address,
+                    port=pooled_port,
+                    generation=live,
+                    server=server,
+                    databases=databases,
+                ),
+                child(self),
+            )
+            Live("live", names, engine, live, storages[live], pooler.ready, child(self))
+
+        beside = {number: it for number, it in servers.items() if number != live}
         self.platform = Platform(
             target="docker",
             apps={
                 app: AppUrls(
-                    pooled=url(f"{app}_app_1", logins.application, host.reachable_at, pooler.port, app),
+                    pooled=url(f"{app}_app_1", logins.application, host.reachable_at, pooled_port, app),
                     readonly=url(
-                        f"{app}_readonly_1", logins.readonly, host.reachable_at, pooler.port, f"{app}_readonly"
+                        f"{app}_readonly_1", logins.readonly, host.reachable_at, pooled_port, f"{app}_readonly"
                     ),
                     direct=url(f"{app}_owner_1", logins.owner, host.reachable_at, postgres.port, apps.host(app)),
                 )
                 for app, logins in credentials.passwords.items()
             },
             ca_certificate=certificates.ca,
-            incarnation=storage.data.incarnation,
+            incarnation=storages[live].data.incarnation,
             ready=[postgres.ready, stanza.ready],
             bootstrap=administration.bootstrap,
             restore_point=administration.restore_point,
+            admit=admit,
             outputs={
                 "network": network.name,
                 "postgres_container": postgres.container,
-                "pooler_container": pooler.container,
+                "pooler_container": names("pooler"),
                 "backup_container": backups.container,
-                "data_volume": storage.data.name,
+                "data_volume": storages[live].data.name,
                 "backup_volume": storage.repository.name,
-                **({"generations": list(restored)} if restored else {}),
-                **{f"postgres_{number}_container": it.container for number, it in restored.items()},
-                **{f"postgres_{number}_port": it.port for number, it in restored.items()},
+                **({"generations": list(beside)} if beside else {}),
+                **{f"postgres_{number}_container": it.container for number, it in beside.items()},
+                **{f"postgres_{number}_port": it.port for number, it in beside.items()},
             },
         )
         self.register_outputs({})

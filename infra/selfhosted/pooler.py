@@ -13,6 +13,7 @@ from infra.selfhosted.files import Files
 from infra.selfhosted.postgres import POOLER_LOOKUP
 from infra.selfhosted.postgres import PORT as POSTGRES_PORT
 from infra.selfhosted.stack import Names, child
+from infra.selfhosted.switchover import take_up
 
 PORT = 6432
 _LOOKUP = "pgstack_lookup"  # auth_dbname must be one of [databases]; a client that asks for it is refused by Postgres
@@ -27,12 +28,16 @@ class PoolerArgs:
     budget: ConnectionBudget
     address: str
     port: pulumi.Output[int]
+    generation: int
+    server: str  # the container of that generation
+    databases: pulumi.Resource  # done once they are what the repository says
 
 
 class Pooler(pulumi.ComponentResource):
     """Accepts `budget.clients` clients and keeps at most `budget.pooled` server connections.
 
-    Outputs: `container` (str), `port` (int, on the host).
+    It is declared after the databases: clients are never sent to some that are not ready. Outputs: `container` (str),
+    `port` (int, on the host).
     """
 
     def __init__(self, name: str, names: Names, args: PoolerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -41,6 +46,10 @@ class Pooler(pulumi.ComponentResource):
             "pooler", names("pooler"), [names("pooler"), "pooler", "localhost", "127.0.0.1", args.address]
         )
         client = args.certificates.leaf("pooler-lookup", POOLER_LOOKUP)
+
+        async def reload() -> None:
+            await take_up(args.engine, names("pooler"), args.server, args.generation)
+
         files = Files(
             f"{name}-files",
             names,
@@ -48,7 +57,7 @@ class Pooler(pulumi.ComponentResource):
             args.engine,
             args.image,
             {
-                "pgbouncer.ini": pgbouncer_ini(args.budget, names("postgres")),
+                "pgbouncer.ini": pgbouncer_ini(args.budget, args.server),
                 "userlist.txt": f'"{POOLER_LOOKUP}" ""\n',  # it logs in by certificate: no password stands anywhere
                 "tls/ca.crt": args.certificates.ca,
                 "tls/server.crt": server.certificate,
@@ -57,6 +66,8 @@ class Pooler(pulumi.ComponentResource):
                 "tls/client.key": client.key,
             },
             child(self),
+            after=[args.databases],
+            reload=reload,
         )
         running = run(
             f"{name}-container",

@@ -37,20 +37,21 @@ class PostgresArgs:
     budget: ConnectionBudget
     port: pulumi.Output[int]
     role: str = "postgres"
-    archives: bool = True  # a restored cluster must not write into the archive that it came from
+    live: bool = True  # a deployment insists that the live one serves; one beside it may be broken
 
 
 class Postgres(pulumi.ComponentResource):
     """PostgreSQL 16 on the stack's network and on one port of the host.
 
-    Outputs: `container` (str), `port` (int, on the host). Once `ready`, it answers queries.
+    Outputs: `container` (str), `port` (int, on the host). Once `ready`, it answers queries; beside the live one, it
+    was started.
     """
 
     def __init__(self, name: str, names: Names, args: PostgresArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("pgstack:selfhosted:Postgres", name, None, opts)
         settings, storage, role = args.settings, args.storage, args.role
         sizing = size_for(settings.memory, args.budget.max_connections)
-        restart_settings = needs_restart(args.budget, sizing, archives=args.archives)
+        restart_settings = needs_restart(args.budget, sizing)
         server = args.certificates.leaf(
             role,
             names(role),
@@ -98,6 +99,7 @@ class Postgres(pulumi.ComponentResource):
             ),
             self,
             [files.written, args.archive],
+            insist=args.live,
         )
         self.container, self.port, self.ready = running.container.name, args.port, running.ready
         self.register_outputs({"container": self.container, "port": self.port})
@@ -117,7 +119,7 @@ hostssl all       all             all   scram-sha-256
 """
 
 
-def needs_restart(budget: ConnectionBudget, sizing: Sizing, *, archives: bool = True) -> str:
+def needs_restart(budget: ConnectionBudget, sizing: Sizing) -> str:
     """The part of postgresql.conf that only another server process takes up."""
     return f"""\
 listen_addresses = '*'
@@ -131,7 +133,7 @@ reserved_connections = {OPERATORS}
 shared_buffers = {_mb(sizing.shared_buffers)}
 shared_preload_libraries = 'pg_stat_statements'
 wal_level = replica
-archive_mode = {"on" if archives else "off"}
+archive_mode = on
 max_wal_senders = 10
 track_commit_timestamp = on
 track_activity_query_size = 4096

@@ -1,4 +1,4 @@
-"""A cluster of the past beside the live one: its own volumes, container and port, and never a word to the archive."""
+"""A cluster of the past: its own volumes, container and port. Its WAL stays with it until it is made the live one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,11 +8,14 @@ import tenacity
 
 from infra.errors import DeploymentError, EngineError
 from infra.hooks import before_change, resolved, step
+from infra.selfhosted import cluster
 from infra.selfhosted.engine import Engine, Task
+from infra.selfhosted.health import Condition, asked
 from infra.selfhosted.postgres import Postgres, PostgresArgs
 from infra.selfhosted.stack import Names, child
 from infra.selfhosted.volumes import ClusterStorage
 from infra.settings import Origin
+from infra.threads import in_thread
 
 _REPLAYED_WITHIN = 3600  # seconds; a day's WAL of a busy server
 _OFTEN = 0.2  # seconds between two looks
@@ -25,23 +28,40 @@ _OF_THE_RECOVERY = (
 
 @dataclass(frozen=True)
 class RestoredArgs:
-    """`postgres` is the live server's; `repository` and `backup_files` are volumes of the backup container."""
+    """`postgres` is the first server's; `repository` and `backup_files` are volumes of the backup container."""
 
-    number: int
     origin: Origin
     postgres: PostgresArgs
+    port: pulumi.Output[int]
+    live: bool
     repository: pulumi.Output[str]
     backup_files: pulumi.Output[str]
 
 
 class Restored(pulumi.ComponentResource):
-    """Generation `number`, restored once. Outputs: `container` (str), `port` (int, on the host)."""
+    """Generation `number`: `storage` at once, for the backups begin with it; the rest is declared by `restore`.
 
-    def __init__(self, name: str, names: Names, args: RestoredArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    A `lasting` one is protected as the first cluster is.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        names: Names,
+        number: int,
+        *,
+        lasting: bool,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
         super().__init__("pgstack:selfhosted:Restored", name, None, opts)
-        given, suffix = args.postgres, f"-{args.number}"
+        self._name, self._names, self._number = name, names, number
+        self.storage = ClusterStorage(name, names, self, suffix=f"-{number}", lasting=lasting)
+
+    def restore(self, args: RestoredArgs) -> Postgres:
+        """The server, which is `ready` once it has replayed what it is to replay, and the steps that lead there."""
+        name, names, number, storage = self._name, self._names, self._number, self.storage
+        given, suffix = args.postgres, f"-{number}"
         role = f"postgres{suffix}"
-        storage = ClusterStorage(name, names, self, suffix=suffix, lasting=False)
 
         async def restore(_: pulumi.ResourceHookArgs) -> None:
             known = await resolved(
@@ -49,7 +69,7 @@ class Restored(pulumi.ComponentResource):
                     image=given.image, id=given.stack_id, files=args.backup_files, repository=args.repository
                 )
             )
-            pulumi.log.info(f"restoring backup {args.origin.backup} into generation {args.number}", ephemeral=True)
+            pulumi.log.info(f"restoring backup {args.origin.backup} into generation {number}", ephemeral=True)
             await given.engine.run_once(
                 Task(
                     name=names(f"restore{suffix}"),
@@ -78,37 +98,31 @@ class Restored(pulumi.ComponentResource):
         server = Postgres(
             f"{name}-postgres",
             names,
-            replace(given, storage=storage, archive=filled, role=role, archives=False),
+            replace(given, storage=storage, archive=filled, role=role, port=args.port, live=args.live),
             child(self),
         )
 
         async def replayed(_: pulumi.ResourceHookArgs) -> None:
             await finish(given.engine, names(role))
 
-        pulumi.Stash(
+        server.ready = pulumi.Stash(
             f"{name}-replayed",
             input={"data": storage.data.incarnation},
             opts=child(self, depends_on=[server.ready], hooks=before_change(step(f"{name}-replay", replayed))),
         )
-        self.container, self.port = server.container, server.port
-        self.register_outputs({"container": self.container})
+        self.register_outputs({"container": server.container})
+        return server
 
 
 def options(origin: Origin) -> Sequence[str]:
     """Of `pgbackrest restore` (https://pgbackrest.org/command.html#command-restore): that backup, and stop there."""
     target = ["--type=lsn", f"--target={origin.lsn}"] if origin.lsn else ["--type=immediate"]
-    return [
-        f"--set={origin.backup}",
-        *target,
-        "--target-action=promote",
-        "--target-timeline=current",
-        "--archive-mode=off",
-    ]
+    timeline = str(origin.timeline or "current")
+    return [f"--set={origin.backup}", *target, "--target-action=promote", f"--target-timeline={timeline}"]
 
 
 async def finish(engine: Engine, container: str) -> None:
     """Wait until the server has replayed all it is to replay and takes writes; then forget how it came here."""
-    psql = ["psql", "-XqAt", "-U", "postgres", "-d", "postgres"]
     async for attempt in tenacity.AsyncRetrying(
         retry=tenacity.retry_if_exception_type(EngineError),
         stop=tenacity.stop_after_delay(_REPLAYED_WITHIN),
@@ -116,11 +130,10 @@ async def finish(engine: Engine, container: str) -> None:
         reraise=True,
     ):
         with attempt:
-            said = (await engine.run(container, [*psql, "-c", "SELECT pg_is_in_recovery()"])).strip()
-            if said != "f":
+            there = await in_thread(engine.container, container)
+            if there is None or Condition.of(there.attrs).hopeless:
+                raise DeploymentError(await asked(engine, container, patiently=False))
+            if await cluster.query(engine, container, "SELECT pg_is_in_recovery()") != "f":
                 raise EngineError(f"{container} still replays WAL: `docker logs {container}` shows how far it is")
-    reset = [it for name in _OF_THE_RECOVERY for it in ("-c", f"ALTER SYSTEM RESET {name}")]
-    try:
-        await engine.run(container, [*psql, *reset])
-    except EngineError as error:
-        raise DeploymentError(str(error)) from error
+    await cluster.query(engine, container, *(f"ALTER SYSTEM RESET {it}" for it in _OF_THE_RECOVERY))
+    await cluster.reserve_timeline(engine, container)

@@ -38,14 +38,23 @@ class ClusterStorage:
         self.socket = Volume(f"{name}-socket", names, f"socket{suffix}", parent)
 
 
-class Storage(pulumi.ComponentResource, ClusterStorage):
-    """What a stack must not lose (data, identity, repository) and the folder of the server's socket.
+class Storage(pulumi.ComponentResource):
+    """What a stack must not lose: the backups' repository, and the first cluster's data and identity.
 
-    A `lasting` stack's volumes are protected, and kept on the host when the stack goes.
+    A `lasting` stack's volumes are protected, and kept on the host when the stack goes. `first` is None once a restored
+    cluster is live and the first was dropped.
     """
 
-    def __init__(self, name: str, names: Names, *, lasting: bool, opts: pulumi.ResourceOptions | None = None) -> None:
-        pulumi.ComponentResource.__init__(self, "pgstack:selfhosted:Storage", name, None, opts)
-        ClusterStorage.__init__(self, name, names, self, lasting=lasting)
+    def __init__(
+        self,
+        name: str,
+        names: Names,
+        *,
+        lasting: bool,
+        with_first: bool = True,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("pgstack:selfhosted:Storage", name, None, opts)
+        self.first = ClusterStorage(name, names, self, lasting=lasting) if with_first else None
         self.repository = Volume(f"{name}-repository", names, "repository", self, lasting=lasting)
-        self.register_outputs({"data": self.data.name, "repository": self.repository.name})
+        self.register_outputs({"repository": self.repository.name})

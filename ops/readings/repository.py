@@ -43,6 +43,11 @@ class Backup:
     end: int  # the LSN from which on it is consistent, in bytes
     failed: bool  # page checksums were wrong in it
 
+    @property
+    def timeline(self) -> int:
+        """The timeline of the server that it was taken of."""
+        return int(self.wal_stop[:8], 16)
+
 
 @dataclass(frozen=True)
 class Repository:

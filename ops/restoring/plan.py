@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import datetime
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ops.errors import OpsError
 from ops.readings.repository import Backup
 from ops.restoring.targets import Target
-from ops.restoring.wal import SEGMENT, Commit, Records, Segment, lsn_text, named, position
+from ops.restoring.timelines import History, Line, Read, by_age, live_at
+from ops.restoring.wal import SEGMENT, Commit, Records, Segment, lsn_text, position
 
-Read = Callable[[Sequence[Segment], Segment | None], Records]
-"""What `wal.read` does: the records that begin in segments, given the segment after them."""
 _STEP = 8  # segments looked through at once, from the newest backwards
 _XIDS = 2**32
 _SECOND = datetime.timedelta(seconds=1)
@@ -28,12 +27,15 @@ _SECOND = datetime.timedelta(seconds=1)
 class Plan:
     """`kept` is the last transaction that stays, None where none committed since the backup.
 
-    `stop` is the LSN of the last WAL record to replay, in bytes (None: the end of the backup); `wal` is in bytes too.
+    `timeline` is the one that is followed, `live` the one that is live now. `stop` is the LSN of the last WAL record to
+    replay, in bytes (None: the end of the backup); `wal` is in bytes too.
     `archived` is when the repository got its last segment; `missing` are segments between the backup and there;
     `discarded` counts the transactions after `kept`, as far as they are archived.
     """
 
     target: Target
+    timeline: int
+    live: int
     window: tuple[datetime.datetime, datetime.datetime]
     archived: datetime.datetime
     backup: Backup
@@ -58,25 +60,29 @@ class Plan:
         return 2 + self.backup.size * taken / max(self.backup.size, 100 * 1024**2) + 0.15 * self.wal / SEGMENT
 
 
-def plan(target: Target, backups: Sequence[Backup], segments: Sequence[Segment], read: Read) -> Plan:
+def plan(target: Target, backups: Sequence[Backup], segments: Sequence[Segment], read: Read, history: History) -> Plan:
     """Raises OpsError for a target that nothing in the repository leads to."""
     backups = [it for it in backups if not it.failed] or list(backups)
     if not backups or not segments:
         raise OpsError("the repository has no backup to restore from: `pgstack backup now --type full` takes one")
-    line = _newest_timeline(segments)
-    newest = _last_commit(line, read)
-    window = (backups[0].stop + _SECOND, newest.at if newest else backups[-1].stop)
-    kept, last, stop = _end(target, line, read, window)
-    backup = _backup(target, backups, stop, window)
+    known = by_age(segments)
+    present = _last_commit(Line.to(known[0], segments, history).segments, read)
+    window = (backups[0].stop + _SECOND, present.at if present else backups[-1].stop)
+    if target.at is not None:
+        known = [live_at(target.at, segments, read, history)]
+    line, (kept, last, stop) = _first_that_has(target, [Line.to(it, segments, history) for it in known], read, window)
+    newest = _last_commit(line.segments, read)
+    backup = _backup(target, [it for it in backups if line.holds(it.timeline, it.end)], stop, window)
     first = backup.wal_start
     there = {it.name for it in segments}
-    timeline = int(last.name[:8], 16)
-    way = [named(lsn, timeline) for lsn in range(position(first), last.end, SEGMENT)]
+    way = [line.name_of(lsn) for lsn in range(position(first), last.end, SEGMENT)]
     after = (newest.xid - kept.xid) % _XIDS if newest and kept else 0
     return Plan(
         target=target,
+        timeline=line.timeline,
+        live=by_age(segments)[0],
         window=window,
-        archived=line[-1].archived,
+        archived=line.segments[-1].archived,
         backup=backup,
         first=first,
         last=last.name,
@@ -89,10 +95,27 @@ def plan(target: Target, backups: Sequence[Backup], segments: Sequence[Segment],
     )
 
 
+_End = tuple[Commit | None, Segment, int | None]
+"""The last transaction that is kept, the last segment that is needed, and the LSN to stop at."""
+
+
+def _first_that_has(
+    target: Target, lines: Sequence[Line], read: Read, window: tuple[datetime.datetime, datetime.datetime]
+) -> tuple[Line, _End]:
+    """The line that the target is found on: the live one, before those that were live before it."""
+    refusal: OpsError | None = None
+    for line in lines:
+        try:
+            return line, _end(target, line.segments, read, window)
+        except OpsError as error:
+            refusal = refusal or error
+    assert refusal is not None  # noqa: S101 - there is always a live one
+    raise refusal
+
+
 def _end(
     target: Target, line: Sequence[Segment], read: Read, window: tuple[datetime.datetime, datetime.datetime]
-) -> tuple[Commit | None, Segment, int | None]:
-    """The last transaction that is kept, the last segment that is needed, and the LSN to stop at."""
+) -> _End:
     if target.at is not None and target.at < window[0]:
         raise _too_early(target, window)
     if target.kind in {"time", "latest"}:
@@ -161,11 +184,6 @@ def _too_early(target: Target, window: tuple[datetime.datetime, datetime.datetim
         f"{target} is before the first backup was complete: {window[0]:%Y-%m-%d %H:%M:%S} UTC is the earliest moment"
         " that this repository leads back to"
     )
-
-
-def _newest_timeline(segments: Sequence[Segment]) -> list[Segment]:
-    newest = max(it.name[:8] for it in segments)
-    return [it for it in segments if it.name.startswith(newest)]
 
 
 def _following(line: Sequence[Segment], number: int) -> Segment | None:

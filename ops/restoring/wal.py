@@ -29,6 +29,11 @@ class Segment:
     archived: datetime.datetime
 
     @property
+    def timeline(self) -> int:
+        """The timeline that it was written on."""
+        return int(self.name[:8], 16)
+
+    @property
     def begin(self) -> int:
         """Its first LSN, as bytes from 0/0 (PostgreSQL manual, 30.6)."""
         return position(self.name)
@@ -100,6 +105,7 @@ def segments(text: str) -> tuple[Segment, ...]:
 def read(engine: Engine, container: str, wanted: Sequence[Segment], following: Segment | None) -> Records:
     """The commits and restore points that begin in `wanted`, which follow each other; `following` comes after them.
 
+    They may be of several timelines: pg_waldump reads the files of one, and gets them under the names of the last.
     Raises EngineError for a segment that can't be read.
     """
     commits: list[Commit] = []
@@ -124,6 +130,11 @@ def points(engine: Engine, container: str, there: Sequence[Segment]) -> list[Arc
             if restore_points.NAME.fullmatch(it.name)  # pgBackRest makes some of its own
         ]
     return found
+
+
+def history(engine: Engine, container: str, timeline: int) -> str:
+    """The timeline's history file. Raises EngineError if the archive has none."""
+    return engine.run(container, ["bash", "-c", _HISTORY, "bash", f"{timeline:08X}.history"])
 
 
 def lsn_text(lsn: int) -> str:
@@ -151,14 +162,21 @@ def _batches(
         yield part, wanted[start + _BATCH] if start + _BATCH < len(wanted) else following
 
 
+_GET = " ".join([*PGBACKREST, "--log-level-console=error", "archive-get"])
+_HISTORY = f"""\
+folder=$(mktemp -d) && trap 'rm -rf "$folder"' EXIT
+{_GET} "$1" "$folder/$1" && cat "$folder/$1"
+"""
 # A record may begin in one segment and end in the next; where the archive ends there is none, which pg_waldump calls an
 # error and which is none here. Cut to what is asked for: a busy segment holds 100,000 records.
 _WALDUMP = f"""\
 folder=$(mktemp -d) && trap 'rm -rf "$folder"' EXIT
+last=${{!#}}
+timeline=${{last:0:8}}
 for segment; do
-  {" ".join(PGBACKREST)} --log-level-console=error archive-get "$segment" "$folder/$segment" || exit
+  {_GET} "$segment" "$folder/$timeline${{segment:8}}" || exit
 done
-TZ=UTC pg_waldump --path="$folder" --rmgr=Transaction --rmgr=XLOG "$1" "${{!#}}" 2>/dev/null |
+TZ=UTC pg_waldump --path="$folder" --rmgr=Transaction --rmgr=XLOG "$timeline${{1:8}}" "$last" 2>/dev/null |
   grep -E 'desc: (COMMIT|RESTORE_POINT)' | cut -c1-300
 true
 """

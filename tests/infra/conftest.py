@@ -102,7 +102,8 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
         prepared = Prepared("packages", "base:1", "server:1", "scheduler:1")
 
         def program() -> None:
-            SelfHosted("selfhosted", parsed, Host(engine, prepared, 6432, 5432, "127.0.0.1"))
+            stack = SelfHosted("selfhosted", parsed, Host(engine, prepared, 6432, 5432, "127.0.0.1"))
+            stack.platform.admit(pulumi.ComponentResource("pgstack:index:Schema", "schema"))
 
         pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]  # as above
         return Declared(monitor.declared)

@@ -47,7 +47,7 @@ def read(wanted: Sequence[Segment], following: Segment | None) -> Records:
 
 
 def planned(to: str, *, there: Sequence[Segment] = SEGMENTS, backups: Sequence[Backup] = BACKUPS) -> Plan:
-    return plan(parse(to, NOW), backups, there, read)
+    return plan(parse(to, NOW), backups, there, read, lambda _: ())
 
 
 def test_a_time_keeps_what_was_committed_until_then_and_counts_the_rest() -> None:

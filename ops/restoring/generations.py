@@ -1,0 +1,97 @@
+"""The stack's clusters as its settings name them; each change of them is carried out by `pulumi up`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+
+from ops import PROJECT
+from ops.engine import Engine
+from ops.errors import OpsError
+from ops.settings import settings
+from ops.stack import Stack
+
+
+def following(stack: Stack) -> int:
+    """The number of the next cluster: none is given twice as long as one above it is there."""
+    wanted = settings(stack.name)
+    return max((*wanted.live, *wanted.generations)) + 1
+
+
+def add(stack: Stack, number: int, origin: Mapping[str, str], *, at_once_live: bool) -> None:
+    """Restore cluster `number` from `origin`: beside the live one, or `at_once_live`, where that one does not serve."""
+    given = {f"generations.{number}.{key}": value for key, value in origin.items()}
+    if at_once_live:
+        given["live"] = _text((*settings(stack.name).live, number))
+    _set(stack, given)
+    ways = f"`pulumi up` goes on with it, `pgstack restore drop {number}` gives it up"
+    if at_once_live:
+        ways = f"`pulumi up` goes on with it, `pgstack restore undo` and `pgstack restore drop {number}` give it up"
+    _up(stack, f"generation {number} is not ready: {ways}")
+
+
+def make_live(stack: Stack, number: int) -> None:
+    """Move the clients to cluster `number`; the one before it stays, read only."""
+    _live(stack, (*(it for it in settings(stack.name).live if it != number), number))
+
+
+def make_live_again(stack: Stack) -> int:
+    """Move the clients to the cluster that was live before; returns its number. Raises OpsError if there is none."""
+    before = settings(stack.name).live[:-1]
+    if not before:
+        raise OpsError(f"stack {stack.name} has no cluster that was live before: there is nothing to undo")
+    _live(stack, before)
+    return before[-1]
+
+
+def remove(stack: Stack, number: int) -> None:
+    """Remove cluster `number`, which is not the live one, with its container and volumes."""
+    wanted = settings(stack.name)
+    if number in wanted.live:
+        for urn in _protected(stack, number):
+            stack.pulumi.ask("state", "unprotect", urn, "--yes", stack=stack.name)
+        _set(stack, {"live": _text([it for it in wanted.live if it != number])})
+    if number in wanted.generations:
+        stack.pulumi.ask("config", "rm", "--path", f"{PROJECT}:generations.{number}", stack=stack.name)
+    _up(stack, f"cluster {number} is not gone yet: `pulumi up` goes on")
+    engine = Engine.connect(stack.pulumi.environ)
+    for volume in _volumes(stack, number):  # a lasting stack's stay when Pulumi lets go of them
+        engine.remove_volume(volume, stack.prefix)
+
+
+def _live(stack: Stack, live: Sequence[int]) -> None:
+    _set(stack, {"live": _text(live)})
+    _up(stack, f"clients may not be at generation {live[-1]} yet: `pulumi up` goes on, `pgstack restore list` says")
+
+
+def _text(live: Sequence[int]) -> str:
+    return ",".join(map(str, live))
+
+
+def _set(stack: Stack, given: Mapping[str, str]) -> None:
+    pairs = [it for key, value in given.items() for it in ("--plaintext", f"{PROJECT}:{key}={value}")]
+    stack.pulumi.ask("config", "set-all", "--path", *pairs, stack=stack.name)
+
+
+def _up(stack: Stack, otherwise: str) -> None:
+    try:
+        stack.pulumi.run("up", "--yes", "--skip-preview", stack=stack.name)
+    except (OpsError, KeyboardInterrupt):
+        print(otherwise, file=sys.stderr)
+        raise
+
+
+def _volumes(stack: Stack, number: int) -> list[str]:
+    suffix = "" if number == 1 else f"-{number}"
+    return [f"{stack.prefix}-{kind}{suffix}" for kind in ("data", "identity")]
+
+
+def _protected(stack: Stack, number: int) -> list[str]:
+    """The URNs of its volumes in Pulumi's state, as far as they are protected."""
+    state = json.loads(stack.pulumi.ask("stack", "export", stack=stack.name))
+    return [
+        it["urn"]
+        for it in state["deployment"].get("resources", ())
+        if it.get("protect") and it.get("outputs", {}).get("name") in _volumes(stack, number)
+    ]
