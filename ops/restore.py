@@ -281,7 +281,7 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
         archived = f"WAL up to {_at(plan.archived)}; `pgstack restore run` has the live server archive the rest first"
         lines.insert(4, ("archived", archived))
     if plan.timeline != plan.live:
-        lines.insert(2, ("timeline", f"{plan.timeline}, live no more; nothing of {plan.live}, which is live, comes back"))
+        lines.insert(2, ("timeline", f"{plan.timeline}, live no more; nothing of {plan.live}, which is, comes back"))
     return lines
 
 

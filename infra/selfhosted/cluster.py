@@ -3,9 +3,11 @@
 import datetime
 
 import pulumi
+import tenacity
 
 from db import restore_points
 from db.errors import RestorePointError
+from infra.errors import EngineError
 from infra.selfhosted.engine import Engine
 from infra.threads import in_thread
 
@@ -13,6 +15,8 @@ _PSQL = ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", "post
 _RELOAD = "SELECT pg_reload_conf()"
 _LEAVE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend'"
 _ARCHIVED_WITHIN = 30  # seconds
+_TAKEN_UP_WITHIN = 10  # seconds
+_OFTEN = 0.1  # seconds between two looks
 
 
 async def query(engine: Engine, container: str, *statements: str) -> str:
@@ -31,8 +35,17 @@ async def archives(engine: Engine, container: str) -> bool:
 
 
 async def start_archiving(engine: Engine, container: str) -> None:
-    """Send the archive all WAL since the cluster was restored, and from now on."""
+    """Send the archive all WAL since the cluster was restored, and from now on. Raises EngineError."""
     await query(engine, container, "ALTER SYSTEM RESET archive_command", _RELOAD)
+    async for attempt in tenacity.AsyncRetrying(  # the server takes it up soon, not at once
+        retry=tenacity.retry_if_exception_type(EngineError),
+        stop=tenacity.stop_after_delay(_TAKEN_UP_WITHIN),
+        wait=tenacity.wait_fixed(_OFTEN),
+        reraise=True,
+    ):
+        with attempt:
+            if not await archives(engine, container):
+                raise EngineError(f"{container} has an empty archive_command and does not archive")
 
 
 async def allow_writes(engine: Engine, container: str) -> None:
