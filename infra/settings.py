@@ -165,7 +165,7 @@ class Settings(BaseModel):
 
     @property
     def generation(self) -> int:
-        """The cluster that clients reach; those before it in `live` were it, and stay until they are dropped."""
+        """The cluster that clients reach; `live` tells how they moved, and those there stay until they are dropped."""
         return self.live[-1]
 
     @property

@@ -135,9 +135,9 @@ def swap(number: NumberArgument, stack: StackOption = None, yes: YesOption = Fal
 
 @restore.command()
 def undo(stack: StackOption = None, yes: YesOption = False) -> None:
-    """Move the clients back to the cluster that was live before the last swap, as it was then.
+    """Move the clients back to the cluster that was live before the last move, as it was then.
 
-    What was committed since stays in the restored cluster, read only, until it is dropped.
+    What was committed since stays in the one that they leave, read only, until it is dropped. Undo that by another.
 
     Example: pgstack restore undo
     """

@@ -17,7 +17,7 @@ class Settings:
     """`revisions` are the pins that `pgstack migrate down` sets: app to revision.
 
     `generations` are the restored clusters: number to what `pgstack restore run` wrote, `backup`, `lsn` and
-    `timeline`. `live` are those that clients reached, the present one last.
+    `timeline`. `live` tells how the clients moved, the present one last.
     """
 
     environment: str = "production"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
+import tenacity
 
 from infra.hooks import before_change, step
 from infra.selfhosted import maintenance
@@ -21,6 +22,7 @@ from infra.settings import Settings
 
 _PGBACKREST = ["pgbackrest", "--stanza=main"]  # the image says where the configuration is
 _DAY = 24 * 3600  # seconds
+_LOCKED_FOR = 60  # seconds; what has piled up while nothing was archived
 
 
 @dataclass(frozen=True)
@@ -120,11 +122,22 @@ class Stanza(pulumi.ComponentResource):
 
 async def ensure_full_backup(engine: Engine, container: str) -> None:
     """Create the stanza, prove that WAL arrives, and take a full backup unless one exists. Can be run again."""
-    await engine.run(container, [*_PGBACKREST, "stanza-create"])
+    await _create_stanza(engine, container)
     await engine.run(container, [*_PGBACKREST, "check"])
     if not await backups(engine, container):
         pulumi.log.info("taking the first full backup (some seconds for a new cluster)", ephemeral=True)
         await engine.run(container, [*_PGBACKREST, "--type=full", "backup"])
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception_message(match=".*unable to acquire lock"),
+    stop=tenacity.stop_after_delay(_LOCKED_FOR),
+    wait=tenacity.wait_fixed(1),
+    reraise=True,
+)
+async def _create_stanza(engine: Engine, container: str) -> None:
+    """Changes nothing where there is one, and does not wait for the WAL that a server sends meanwhile."""
+    await engine.run(container, [*_PGBACKREST, "stanza-create"])
 
 
 async def ensure_recent_backup(engine: Engine, container: str) -> None:

@@ -14,9 +14,10 @@ from infra.selfhosted.stack import Names, child, labelled
 _LOG_OPTIONS = {"max-size": "10m", "max-file": "5"}
 _CHANGES_THAT_REPLACE = [
     "healthcheck",
+    "mounts",
     "tmpfs",
     "#initerror",
-]  # tmpfs: silently ignored; #initerror: pp#21458
+]  # mounts, tmpfs: silently ignored; #initerror: pp#21458
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ class SelfHosted(pulumi.ComponentResource):
                 ),
                 child(self),
             )
-            Live("live", names, engine, live, storages[live], pooler.ready, child(self))
+            Live("live", names, engine, settings.live, storages[live], pooler.ready, child(self))
 
         beside = {number: it for number, it in servers.items() if number != live}
         self.platform = Platform(

@@ -7,6 +7,7 @@ clients go on (https://www.pgbouncer.org/usage.html#admin-console).
 import asyncio
 import contextlib
 import csv
+from collections.abc import Sequence
 
 import pulumi
 
@@ -53,32 +54,36 @@ def guard(name: str, settings: Settings, parent: pulumi.Resource) -> pulumi.Reso
 
 
 class Live(pulumi.ComponentResource):
-    """After the clients were moved: the live cluster archives, which is proven; the one before it is read only."""
+    """After the clients were moved: the live cluster archives, which is proven; those before it are read only.
+
+    `moves` are the clusters that were live, in order: it changes with every move, so that what a failed one left half
+    done is done after the next.
+    """
 
     def __init__(
         self,
         name: str,
         names: Names,
         engine: Engine,
-        generation: int,
+        moves: Sequence[int],
         storage: ClusterStorage,
         pooler: pulumi.Resource,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("pgstack:selfhosted:Live", name, None, opts)
-        server = container(names, generation)
+        server = container(names, moves[-1])
 
-        async def settle(args: pulumi.ResourceHookArgs) -> None:
-            before = ((args.old_inputs or {}).get("input") or {}).get("generation", generation)
-            if before != generation:
-                await _retire(engine, container(names, int(before)))
+        async def settle(_: pulumi.ResourceHookArgs) -> None:
+            for generation in sorted(set(moves) - {moves[-1]}):
+                await _retire(engine, container(names, generation))
+            await cluster.allow_writes(engine, server)
             if not await cluster.archives(engine, server):
                 await cluster.start_archiving(engine, server)
                 await ensure_full_backup(engine, names("backup"))
 
         pulumi.Stash(
             name,
-            input={"generation": generation, "data": storage.data.incarnation},
+            input={"moves": list(moves), "data": storage.data.incarnation},
             opts=child(self, depends_on=[pooler], hooks=before_change(step(f"{name}-settle", settle))),
         )
         self.register_outputs({})
@@ -86,7 +91,8 @@ class Live(pulumi.ComponentResource):
 
 async def _retire(engine: Engine, server: str) -> None:
     try:
-        await cluster.retire(engine, server)
+        if await cluster.archives(engine, server):
+            await cluster.retire(engine, server)
     except EngineError as error:  # it may be broken, and that be why another one is live
         pulumi.log.warn(f"{server} could not be made read only: {error}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -33,16 +34,17 @@ def add(stack: Stack, number: int, origin: Mapping[str, str], *, at_once_live: b
 
 def make_live(stack: Stack, number: int) -> None:
     """Move the clients to cluster `number`; the one before it stays, read only."""
-    _live(stack, (*(it for it in settings(stack.name).live if it != number), number))
+    _set(stack, {"live": _text((*settings(stack.name).live, number))})
+    _up(stack, f"clients may not be at generation {number} yet: `pulumi up` goes on, `pgstack restore list` says")
 
 
 def make_live_again(stack: Stack) -> int:
     """Move the clients to the cluster that was live before; returns its number. Raises OpsError if there is none."""
-    before = settings(stack.name).live[:-1]
-    if not before:
+    moves = settings(stack.name).live
+    if len(moves) == 1:
         raise OpsError(f"stack {stack.name} has no cluster that was live before: there is nothing to undo")
-    _live(stack, before)
-    return before[-1]
+    make_live(stack, moves[-2])
+    return moves[-2]
 
 
 def remove(stack: Stack, number: int) -> None:
@@ -51,7 +53,8 @@ def remove(stack: Stack, number: int) -> None:
     if number in wanted.live:
         for urn in _protected(stack, number):
             stack.pulumi.ask("state", "unprotect", urn, "--yes", stack=stack.name)
-        _set(stack, {"live": _text([it for it in wanted.live if it != number])})
+        rest = [it for it in wanted.live if it != number]
+        _set(stack, {"live": _text([it for it, _ in itertools.groupby(rest)])})
     if number in wanted.generations:
         stack.pulumi.ask("config", "rm", "--path", f"{PROJECT}:generations.{number}", stack=stack.name)
     _up(stack, f"cluster {number} is not gone yet: `pulumi up` goes on")
@@ -60,13 +63,8 @@ def remove(stack: Stack, number: int) -> None:
         engine.remove_volume(volume, stack.prefix)
 
 
-def _live(stack: Stack, live: Sequence[int]) -> None:
-    _set(stack, {"live": _text(live)})
-    _up(stack, f"clients may not be at generation {live[-1]} yet: `pulumi up` goes on, `pgstack restore list` says")
-
-
-def _text(live: Sequence[int]) -> str:
-    return ",".join(map(str, live))
+def _text(moves: Sequence[int]) -> str:
+    return ",".join(map(str, moves))
 
 
 def _set(stack: Stack, given: Mapping[str, str]) -> None:
