@@ -27,9 +27,9 @@ ToOption = Annotated[
     str,
     typer.Option(
         "--to",
-        metavar="TIME|XID|LSN|NAME|latest",
+        metavar="TIME|XID|LSN|NAME|latest|immediate",
         help="Where to go back to: '2026-11-21 14:30' (in your zone, or name one), '10 min ago', a transaction's "
-        "number, an LSN, a restore point's name, or as far as WAL is archived.",
+        "number, an LSN, a restore point's name, as far as WAL is archived, or the end of the newest backup.",
     ),
 ]
 

@@ -70,9 +70,15 @@ def plan(target: Target, backups: Sequence[Backup], segments: Sequence[Segment],
     window = (backups[0].stop + _SECOND, present.at if present else backups[-1].stop)
     if target.at is not None:
         known = [live_at(target.at, segments, read, history)]
-    line, (kept, last, stop) = _first_that_has(target, [Line.to(it, segments, history) for it in known], read, window)
+    lines = [Line.to(it, segments, history) for it in known]
+    if target.kind == "immediate":
+        line = lines[0]
+        backup = _of(line, backups)[-1]
+        (kept, last), stop = _upto(backup.end, line.segments, read), None
+    else:
+        line, (kept, last, stop) = _first_that_has(target, lines, read, window)
+        backup = _backup(target, _of(line, backups), stop, window)
     newest = _last_commit(line.segments, read)
-    backup = _backup(target, [it for it in backups if line.holds(it.timeline, it.end)], stop, window)
     first = backup.wal_start
     there = {it.name for it in segments}
     way = [line.name_of(lsn) for lsn in range(position(first), last.end, SEGMENT)]
@@ -93,6 +99,14 @@ def plan(target: Target, backups: Sequence[Backup], segments: Sequence[Segment],
         newest=newest,
         discarded=after if target.kind != "latest" else 0,
     )
+
+
+def _of(line: Line, backups: Sequence[Backup]) -> list[Backup]:
+    """Those that the line leads on from. Raises OpsError if there is none."""
+    held = [it for it in backups if line.holds(it.timeline, it.end)]
+    if not held:
+        raise OpsError(f"no backup is on the way to timeline {line.timeline}: `pgstack backup now` takes one")
+    return held
 
 
 _End = tuple[Commit | None, Segment, int | None]

@@ -1,4 +1,5 @@
-"""Where a restore is to end: a time, a transaction, a position in the WAL, a restore point, or the archive's end."""
+"""Where a restore is to end: a time, a transaction, a position in the WAL, a restore point, the archive's end (latest),
+or the newest backup's (immediate, which needs the least WAL)."""
 
 from __future__ import annotations
 
@@ -12,14 +13,14 @@ from db import restore_points
 from ops.errors import UnknownError
 from ops.readings.repository import lsn_of
 
-Kind = Literal["time", "xid", "lsn", "name", "latest"]
+Kind = Literal["time", "xid", "lsn", "name", "immediate", "latest"]
 _AGO = re.compile(r"(?P<number>\d+) ?(?P<unit>s|min|h|d|w)\w*(?<!mo)(?<!months) ago", re.IGNORECASE)
 _UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _WITH_ZONE = re.compile(r"(?P<moment>\d{4}-.*\d) (?P<zone>[A-Za-z]\w*(?:/\w+)*)")
 _LSN = re.compile(r"(?P<high>[0-9A-F]{1,8})/(?P<low>[0-9A-F]{1,8})", re.IGNORECASE)
 _LARGEST_XID = 2**32 - 1
 _FORMS = "a time (2026-11-21 14:30, 2026-11-21T14:30:00+01:00, 2026-11-21 14:30 Europe/Berlin, 10 min ago), a"
-_FORMS += " transaction's number, an LSN (0/48B8890), a restore point's name, or latest"
+_FORMS += " transaction's number, an LSN (0/48B8890), a restore point's name, immediate, or latest"
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ def parse(text: str, now: datetime.datetime) -> Target:
     text = text.strip()
     if text == "latest":
         return Target("latest", text)
+    if text == "immediate":
+        return Target("immediate", text)
     if text.isdecimal():
         if not 2 < int(text) <= _LARGEST_XID:  # noqa: PLR2004  # 0 to 2 are PostgreSQL's own
             raise UnknownError(f"--to {text}: a transaction's number is between 3 and {_LARGEST_XID}")
