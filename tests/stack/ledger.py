@@ -94,6 +94,6 @@ def kept(stack: Stack) -> Iterator[Ledger]:
 
 
 def _row(cursor: psycopg.Cursor[Any]) -> tuple[Any, Any]:
-    row = cursor.fetchone()
+    row: tuple[Any, Any] | None = cursor.fetchone()
     assert row is not None
     return row

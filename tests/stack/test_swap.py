@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 import pytest
+import yaml
 
 from db import transactions
 from db.engine import unpooled
@@ -55,7 +56,7 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(new_stack: NewStack, pgstack: Run) -> Iterator[World]:
+def world(new_stack: NewStack, pgstack: Run) -> World:
     stack = new_stack()
     stack.pulumi("config", "set", "--path", "pgstack:apps[0]", "maps")
     stack.pulumi("config", "set", "pgstack:seeds", "[]")
@@ -83,7 +84,8 @@ def world(new_stack: NewStack, pgstack: Run) -> Iterator[World]:
             assert "generation 2 is live again" in run("restore", "undo", "--yes")
         ledger.wait_for(40, 2)
         run("backup", "point", "the-end")
-        yield World(stack, ledger, loads)
+    run("backup", "point", "after-the-end")
+    return World(stack, ledger, loads)
 
 
 @contextmanager
@@ -176,7 +178,7 @@ def test_any_moment_comes_back_to_the_transaction(world: World, pgstack: Run, nt
 
 def test_a_point_and_the_newest_backup_come_back(world: World, pgstack: Run) -> None:
     last = world.ledger.of(2)[-1]
-    # the client goes on: what it committed before the point is there, in its order
+    # the client went on: what it committed before the point is there, in its order
     there = _restored(world.stack, pgstack, "the-end")
     assert there == world.ledger.expected(last)[: len(there)]
     assert len(there) >= len(world.ledger.bases[2]) + 80
@@ -184,6 +186,53 @@ def test_a_point_and_the_newest_backup_come_back(world: World, pgstack: Run) -> 
     backup = _restored(world.stack, pgstack, "immediate")
     assert backup == world.ledger.expected(last)[: len(backup)]
     assert len(world.ledger.bases[2]) + 40 <= len(backup) < len(there)
+
+
+def test_settings_that_do_not_know_the_live_cluster_are_refused_until_they_are_brought_up_to_date(world: World) -> None:
+    stack, known = world.stack, world.stack.config_file.read_text()
+    stack.pulumi("config", "rm", "pgstack:live")
+    stack.pulumi("config", "rm", "pgstack:generations")
+
+    for verb in (("preview",), ("up", "--yes", "--skip-preview")):
+        refused = stack.pulumi(*verb, check=False)
+        assert refused.returncode != 0
+        assert "generation 2 is live, restored by `pgstack restore`" in refused.stdout
+    assert stack.serves("postgres-2")
+
+    stack.pulumi("config", "refresh", "--force")
+    assert yaml.safe_load(stack.config_file.read_text())["config"] == yaml.safe_load(known)["config"]
+    assert stack.plan() == []
+
+
+def test_a_live_cluster_whose_data_is_gone_is_left_with_all_that_was_archived(world: World, pgstack: Run) -> None:
+    """The last of this file: two clusters less, one more."""
+    stack = world.stack
+    last = world.ledger.of(2)[-1]
+    stack.container("postgres-2").kill()
+    stack.execute("backup", "true")
+    stack.engine.containers.run(
+        stack.container("backup").attrs["Image"],
+        ["rm", "-rf", "/var/lib/postgresql/16/main"],
+        volumes={f"{stack.prefix}-data-2": {"bind": "/var/lib/postgresql", "mode": "rw"}},
+        labels={"pgstack.stack": stack.prefix},
+        remove=True,
+    )
+    stack.container("postgres-2").start()
+
+    said = pgstack("restore", "run", "--to", "latest", "--swap", "--yes", of=stack)
+
+    assert "only what is archived can be restored" in said.stderr
+    assert "generation 4 is live" in said.stdout
+    numbers = f"SELECT number FROM {TABLE} ORDER BY number"
+    there = pgstack("psql", "maps", "--admin", "--", "-XqAt", "-c", numbers, of=stack).stdout.split()
+    assert [int(it) for it in there] == world.ledger.expected(last)
+    assert pgstack("status", of=stack).returncode == 0
+    pgstack("restore", "drop", "2", "--yes", of=stack)
+    pgstack("restore", "drop", "1", "--yes", of=stack)
+    assert stack.plan() == []
+    assert not [
+        it.name for it in stack.engine.volumes.list() if it.name in {f"{stack.prefix}-data", f"{stack.prefix}-data-2"}
+    ]
 
 
 def _between(ledger: Ledger, entry: Entry, chance: random.Random) -> datetime.datetime:
