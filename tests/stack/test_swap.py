@@ -272,10 +272,13 @@ def _restored(stack: Stack, pgstack: Run, target: str) -> list[int]:
 _RESTORE_AND_SERVE = f"""
 set -euo pipefail
 /usr/local/lib/pgstack/restore "$@" >/dev/null
-pg_ctl start --silent --wait --timeout=120 --log=/tmp/log --options="-c listen_addresses='' -c max_connections=100 \\
+pg_ctl start --silent --wait --timeout=120 --log=/tmp/log --options="-c listen_addresses='' -c max_connections=100 -c unix_socket_directories=/tmp \\
   -c track_commit_timestamp=on -c hba_file=$PGDATA/pg_hba.conf" || {{ cat /tmp/log >&2; exit 1; }}
-psql="psql -XqAt -h /run/postgresql -U postgres -d maps"
-until [[ $($psql -c 'SELECT pg_is_in_recovery()') == f ]]; do sleep 0.1; done
+psql="psql -XqAt -h /tmp -U postgres -d maps"
+for _ in {{1..600}}; do
+  [[ $($psql -c 'SELECT pg_is_in_recovery()') == f ]] && break
+  sleep 0.1
+done
 $psql -c "SELECT 'number ' || number FROM {TABLE} ORDER BY number"
 pg_ctl stop --silent --mode=immediate
 """
