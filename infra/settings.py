@@ -131,6 +131,7 @@ class Settings(BaseModel):
     backup_full: Cron = "0 2 * * 0"
     backup_differential: Cron = "0 2 * * 1-6"
     backup_incremental: Cron = "30 */4 * * *"
+    drill: Cron = "0 4 * * *"
     keep_full: Annotated[int, Field(ge=1, le=100)] = 2
     keep_differential: Annotated[int, Field(ge=1, le=100)] = 7
 
@@ -215,6 +216,7 @@ _ALLOWED: Mapping[str, Callable[[], str]] = {
     "backupFull": lambda: 'give five cron fields such as "0 2 * * 0"',
     "backupDifferential": lambda: 'give five cron fields such as "0 2 * * 1-6"',
     "backupIncremental": lambda: 'give five cron fields such as "30 */4 * * *"',
+    "drill": lambda: 'give five cron fields such as "0 4 * * *"',
     "keepFull": lambda: "give a number from 1 to 100",
     "keepDifferential": lambda: "give a number from 1 to 100",
 }

@@ -12,6 +12,7 @@ from infra.selfhosted.backups import Backups, BackupsArgs, Stanza
 from infra.selfhosted.budget import share_out
 from infra.selfhosted.certificates import Certificates
 from infra.selfhosted.credentials import Credentials
+from infra.selfhosted.drills import Drills, DrillsArgs
 from infra.selfhosted.identity import claim
 from infra.selfhosted.images import Images
 from infra.selfhosted.network import bridge
@@ -97,6 +98,20 @@ class SelfHosted(pulumi.ComponentResource):
             child(self),
         )
         stanza = Stanza("stanza", names, engine, storage, [backups.ready, postgres.ready], child(self))
+        drills = Drills(
+            "drills",
+            names,
+            DrillsArgs(
+                schedule=settings.drill,
+                engine=engine,
+                image=images.drills,
+                storage=storage,
+                backup_files=backups.files,
+                ready=stanza.ready,
+                lasting=lasting,
+            ),
+            child(self),
+        )
         administration = Administration(
             engine=engine,
             names=names,
@@ -131,6 +146,8 @@ class SelfHosted(pulumi.ComponentResource):
                 "backup_container": backups.container,
                 "data_volume": storage.data.name,
                 "backup_volume": storage.repository.name,
+                "drills_container": drills.container,
+                "drills_public_key": drills.public_key,
                 **({"generations": list(restored)} if restored else {}),
                 **{f"postgres_{number}_container": it.container for number, it in restored.items()},
                 **{f"postgres_{number}_port": it.port for number, it in restored.items()},

@@ -39,7 +39,7 @@ class ClusterStorage:
 
 
 class Storage(pulumi.ComponentResource, ClusterStorage):
-    """What a stack must not lose (data, identity, repository) and the folder of the server's socket.
+    """What a stack must not lose (data, identity, repository, evidence) and the folder of the server's socket.
 
     A `lasting` stack's volumes are protected, and kept on the host when the stack goes.
     """
@@ -48,4 +48,5 @@ class Storage(pulumi.ComponentResource, ClusterStorage):
         pulumi.ComponentResource.__init__(self, "pgstack:selfhosted:Storage", name, None, opts)
         ClusterStorage.__init__(self, name, names, self, lasting=lasting)
         self.repository = Volume(f"{name}-repository", names, "repository", self, lasting=lasting)
+        self.evidence = Volume(f"{name}-evidence", names, "evidence", self, lasting=lasting)
         self.register_outputs({"data": self.data.name, "repository": self.repository.name})
