@@ -15,9 +15,8 @@ import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from db.drills import heartbeats, ledger, repository, scratch
-from db.drills.checks import InexactError
-from db.drills.drill import FAILURES, Drill, Plan, Wanted
+from db.drills import evidence, heartbeats, ledger, repository, scratch
+from db.drills.drill import FAILURES, Drill, InexactError, Plan, Wanted
 from db.drills.places import EVIDENCE, FILES, LIVE, connect
 from db.drills.repository import DrillError
 
@@ -54,6 +53,7 @@ def _serve(_: argparse.Namespace) -> bool:
     """The scheduler, which reads its schedule again at SIGHUP; how it ends, this does."""
     since = EVIDENCE / "since"
     if not since.exists():
+        (EVIDENCE / evidence.NAME).touch(mode=0o600)
         since.write_text(datetime.datetime.now(datetime.UTC).isoformat())
     scratch.clean()
     scheduler = subprocess.Popen(["supercronic", "-no-reap", "-passthrough-logs", str(FILES / "crontab")])

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 
 from db.drills import checks, evidence, heartbeats, ledger, metrics, repository, scratch
-from db.drills.checks import Findings, InexactError
+from db.drills.checks import Findings
 from db.drills.ledger import Entry
 from db.drills.places import EVIDENCE, FILES, LIVE, SCRATCH, connect
 from db.drills.repository import Backup, DrillError, Repository
@@ -26,6 +26,10 @@ _KEY = FILES / "key.pem"
 _ARCHIVED_WITHIN = 120  # seconds; twice the server's archive_timeout
 _EXACT_WITHIN = 3  # entries
 FAILURES = (DrillError, psycopg.Error, ledger.BusyError, OSError, subprocess.SubprocessError)
+
+
+class InexactError(Exception):
+    """The entry is not what the heartbeat's commit left: transactions that it does not hold came before it."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +115,8 @@ class Drill:
                 "seed": plan.seed,
                 "candidates": plan.candidates,
             }
-            self.facts["recovery_seconds"] = round(self.restore(plan), 3)
             try:
+                self.facts["recovery_seconds"] = round(self.restore(plan), 3)
                 return self.verify(plan)
             except InexactError as error:
                 self.say(f"ledger entry {plan.entry} is not exact: {error}; another is taken")
@@ -152,16 +156,20 @@ class Drill:
         return repository.within(noted, there)
 
     def restore(self, plan: Plan) -> float:
-        """The copy, served; the seconds it took."""
+        """The copy, served; the seconds it took. Raises InexactError if the ledger's entry proves nothing about it."""
         where = f"transaction {plan.target.xid} of {plan.at}" if plan.entry else f"byte {plan.target.lsn} of the WAL"
         self.say(f"restoring backup {plan.target.backup.label} to {where}")
         plan.write()
         took = scratch.restore(plan.target)
         self.say(f"the copy answered after {took:.1f} s")
+        entry = plan.found()
+        # now, for what anybody writes to the copy gets a number too
+        if entry is not None and (late := scratch.committed(entry.running, entry.xmax)):
+            raise InexactError(f"transactions {', '.join(map(str, late))} were ending when it was made")
         return took
 
     def verify(self, plan: Plan) -> Findings:
-        """What the copy shows. Raises InexactError."""
+        """What the copy shows."""
         return checks.check(plan.target, plan.found(), EVIDENCE, lambda it: self.say(f"checking {it}"))
 
     def _keep(self) -> None:

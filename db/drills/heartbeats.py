@@ -27,7 +27,7 @@ RETURNING number, before - '0/0', pg_current_xact_id()::text"""
 _COMMITTED = """\
 SELECT pg_xact_commit_timestamp(%s::xid), pg_current_wal_insert_lsn() - '0/0',
   ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int"""
-_TRIM = f"DELETE FROM pgstack.heartbeat WHERE number <= (SELECT max(number) - {_KEPT} FROM pgstack.heartbeat)"
+_TRIM = "DELETE FROM pgstack.heartbeat WHERE number <= (SELECT max(number) - %s FROM pgstack.heartbeat)"
 _ROWS = "SELECT number, before - '0/0' FROM pgstack.heartbeat ORDER BY number"
 
 
@@ -78,7 +78,7 @@ def note(live: psycopg.Connection[Any], folder: Path, number: int, before: int, 
     at, after, timeline = row
     live.execute("SET synchronous_commit = on")
     live.execute("SELECT pg_logical_emit_message(true, 'pgstack', '')")  # on disk when it is committed, and all before
-    live.execute(_TRIM)
+    live.execute(_TRIM, [_KEPT])
     beaten = Heartbeat(number, xid, at, before, int(after), timeline)
     _append(folder / FOLDER / f"{at.astimezone(datetime.UTC):%Y-%m-%d}.jsonl", json.dumps(beaten.described()))
     return beaten

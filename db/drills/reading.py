@@ -138,9 +138,7 @@ def _digest(
             raise UnreadError("there was no time left")
         connection.execute(sql.SQL("SET LOCAL statement_timeout = {}").format(left))
     # whole blocks, chosen by their numbers: the same ones in a physical copy
-    sample = sql.SQL("")
-    if percent < 100:  # noqa: PLR2004
-        sample = sql.SQL("TABLESAMPLE SYSTEM ({}) REPEATABLE (0)").format(percent)
+    sample = sql.SQL("TABLESAMPLE SYSTEM ({}) REPEATABLE (0)" if percent < 100 else "").format(percent)  # noqa: PLR2004
     row = connection.execute(sql.SQL(_ROWS).format(table=table, sample=sample)).fetchone()
     assert row is not None  # noqa: S101 - an aggregate gives one
     return Digest(int(row[0]), str(row[1]), percent)

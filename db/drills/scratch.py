@@ -139,7 +139,7 @@ def _insist_on_an_answer(server: subprocess.Popen[bytes]) -> None:
 
 
 def _server() -> int | None:
-    """The copy's server, if it runs."""
+    """The copy's server, if it runs; one that ended and was not waited for has no command line."""
     try:
         server = int((COPY / "postmaster.pid").read_text().split()[0])
         return server if str(COPY) in Path(f"/proc/{server}/cmdline").read_text() else None
@@ -154,11 +154,11 @@ def _stop() -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(server, signal.SIGQUIT)  # at once: nothing of it is kept
     until = time.monotonic() + _ENDS_WITHIN
-    while Path(f"/proc/{server}").exists() and time.monotonic() < until:
+    while _server() is not None and time.monotonic() < until:
         time.sleep(0.05)
 
 
-def running(xids: Sequence[int], xmax: int) -> list[int]:
+def committed(xids: Sequence[int], xmax: int) -> list[int]:
     """Those of the transactions, and of all from `xmax` on, that count as committed in the copy.
 
     Asked before anything is written to it: what is written later has a number too.
