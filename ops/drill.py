@@ -101,12 +101,14 @@ def list_(
                 str(it.tables_compared),
                 _seconds(it.recovery_seconds),
                 _seconds(it.recovery_point_seconds),
-                "; ".join(it.problems[:2]) + (" ..." if len(it.problems) > 2 else ""),  # noqa: PLR2004 - 80 columns
             )
             for it in read.drills
         ]
-        columns = ("began (UTC)", "outcome", "copy of", "compared", "recovery", "point", "problems")
+        columns = ("began (UTC)", "outcome", "copy of", "compared", "recovery", "point")
         tables.show(Console(highlight=False), columns, rows)
+        for it in read.drills:
+            for problem in it.problems:
+                print(f"{it.began:%Y-%m-%d %H:%M}  {problem}")
     if read.broken:
         raise OpsError(f"the evidence was tampered with or damaged: {read.broken}")
 

@@ -204,9 +204,9 @@ def _facts(console: Console, stack: Stack, read: Survey) -> None:
             ended = "[red]failed[/]" if done.failed else "done"
             facts.append((f"maintenance {done.app}", f"{ended} {ago(time.time() - done.at)}"))
     if read.drills:
-        last = read.drills.last
+        made = read.drills.last
         facts.append(
-            ("last drill", f"{last.words} {ago(time.time() - last.ended.timestamp())}" if last else "none yet")
+            ("last drill", f"{made.words} {ago(time.time() - made.ended.timestamp())}" if made else "none yet")
         )
     if read.certificates:
         first = min(read.certificates, key=lambda it: it.expires)

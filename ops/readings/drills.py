@@ -42,7 +42,7 @@ class Drill:
     @property
     def words(self) -> str:
         """How it ended."""
-        return "passed" if self.passed else "[red]failed[/]"
+        return "passed" if self.passed else "failed"
 
 
 @dataclass(frozen=True)
