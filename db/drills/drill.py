@@ -89,8 +89,7 @@ class Drill:
         try:
             there = repository.look()
             self.facts["recovery_point_seconds"] = recovery_point(there, began)
-            found = self._exact(there)
-            self.facts |= found.described()
+            self.facts |= self.verify(self.restored(there)).described()
         except FAILURES as error:
             self.facts["problems"] = [" ".join(str(error).split()) or type(error).__name__]
         finally:
@@ -101,9 +100,10 @@ class Drill:
         self._keep()
         return not self.facts["problems"]
 
-    def _exact(self, there: Repository) -> Findings:
+    def restored(self, there: Repository) -> Plan:
+        """Make a copy that its entry of the ledger is exact for, and serve it. Raises DrillError."""
         for _ in range(_EXACT_WITHIN):
-            plan = self.plan(there)
+            plan = self._plan(there)
             self.facts |= {
                 "target": {
                     "xid": plan.target.xid,
@@ -116,15 +116,16 @@ class Drill:
                 "candidates": plan.candidates,
             }
             try:
-                self.facts["recovery_seconds"] = round(self.restore(plan), 3)
-                return self.verify(plan)
+                self.facts["recovery_seconds"] = round(self._restore(plan), 3)
             except InexactError as error:
                 self.say(f"ledger entry {plan.entry} is not exact: {error}; another is taken")
                 self.inexact.add(plan.entry or "")
                 scratch.clean()
+            else:
+                return plan
         raise DrillError(f"{_EXACT_WITHIN} entries of the ledger were not exact: the cluster is too busy to tell")
 
-    def plan(self, there: Repository) -> Plan:
+    def _plan(self, there: Repository) -> Plan:
         """What to restore to. Raises DrillError."""
         if self.wanted.target is not None:
             label, timeline, lsn = self.wanted.target
@@ -155,7 +156,7 @@ class Drill:
         noted = {path: it for path, it in ledger.entries(EVIDENCE).items() if path.name not in self.inexact}
         return repository.within(noted, there)
 
-    def restore(self, plan: Plan) -> float:
+    def _restore(self, plan: Plan) -> float:
         """The copy, served; the seconds it took. Raises InexactError if the ledger's entry proves nothing about it."""
         where = f"transaction {plan.target.xid} of {plan.at}" if plan.entry else f"byte {plan.target.lsn} of the WAL"
         self.say(f"restoring backup {plan.target.backup.label} to {where}")

@@ -76,12 +76,18 @@ def note(live: psycopg.Connection[Any], folder: Path, number: int, before: int, 
     row = live.execute(_COMMITTED, [str(xid % 2**32)]).fetchone()
     assert row is not None  # noqa: S101 - a SELECT without FROM gives one
     at, after, timeline = row
-    live.execute("SET synchronous_commit = on")
-    live.execute("SELECT pg_logical_emit_message(true, 'pgstack', '')")  # on disk when it is committed, and all before
+    flush(live)
     live.execute(_TRIM, [_KEPT])
     beaten = Heartbeat(number, xid, at, before, int(after), timeline)
     _append(folder / FOLDER / f"{at.astimezone(datetime.UTC):%Y-%m-%d}.jsonl", json.dumps(beaten.described()))
     return beaten
+
+
+def flush(live: psycopg.Connection[Any]) -> None:
+    """Return when all that was committed is on the server's disk."""
+    with live.transaction():
+        live.execute("SET LOCAL synchronous_commit = on")
+        live.execute("SELECT pg_logical_emit_message(true, 'pgstack', '')")
 
 
 def lines(folder: Path) -> list[Heartbeat]:

@@ -3,8 +3,9 @@
 A snapshot and the state at a commit are two things: transactions that end meanwhile are in one and not in the other.
 So a snapshot is taken in every database, a heartbeat is committed, and another snapshot shows what ended in between:
 if that was the heartbeat alone, the first snapshots and the heartbeat are the state at its commit; else it is tried
-again. Transactions that were about to end stand in the log before the heartbeat's commit and are seen by neither: the
-entry names all that were running, and one that counts as committed in a copy that ends at the heartbeat is told there.
+again. A transaction that waits for the disk is seen by neither snapshot, and may stand in the log before the heartbeat
+nevertheless: one whose commit has a time from before the second snapshot is a reason to try again as well. The entry
+names all that were running, and a copy that ends at the heartbeat and holds one of them has the last word.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ from db.drills.snapshots import Snapshot, ended_between
 FOLDER = "ledger"
 _TRIES = 300  # at 500 commits a second the first few fail
 _READ_WITHIN = 120  # seconds; so long, at most, dead rows of the live cluster must wait
+_ENDED_WITHIN = 0.01  # seconds that a transaction needs to end once its commit is on the disk
+_COMMITTED_BEFORE = """\
+SELECT coalesce(bool_or(pg_xact_status(x) = 'committed' AND pg_xact_commit_timestamp(x::xid) < %s), false)
+FROM unnest(%s::text[]::xid8[]) x"""
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT pg_current_snapshot()::text"
 
 
@@ -99,10 +104,8 @@ def _moment(
         before = [_snapshot(it) for it in readers.values()]
         with contextlib.suppress(psycopg.errors.UniqueViolation):  # the minute's heartbeat came first
             number, lsn, xid = heartbeats.beat(beating)
-            seen = beating.execute("SELECT pg_current_snapshot()::text").fetchone()
-            assert seen is not None  # noqa: S101 - a SELECT without FROM gives one
-            after = Snapshot.parse(seen[0])
-            if all(ended_between(it, after) == {xid} for it in before):
+            after, at = _now(beating)
+            if all(ended_between(it, after) == {xid} for it in before) and not _overtaken(beating, after, at):
                 return (number, lsn, xid), after
         for it in readers.values():
             it.execute("ROLLBACK")
@@ -113,11 +116,26 @@ def _moment(
     )
 
 
+def _now(session: psycopg.Connection[Any]) -> tuple[Snapshot, datetime.datetime]:
+    row = session.execute("SELECT pg_current_snapshot()::text, clock_timestamp()").fetchone()
+    assert row is not None  # noqa: S101 - a SELECT without FROM gives one
+    return Snapshot.parse(row[0]), row[1]
+
+
+def _overtaken(session: psycopg.Connection[Any], seen: Snapshot, at: datetime.datetime) -> bool:
+    """Whether a transaction that had not ended when `seen` was taken, at `at`, wrote its commit before."""
+    heartbeats.flush(session)  # the commits of those that wait for the disk are on it then
+    time.sleep(_ENDED_WITHIN)
+    suspects = [str(it) for it in (*seen.running, *range(seen.xmax, _now(session)[0].xmax))]
+    row = session.execute(_COMMITTED_BEFORE, [at, suspects]).fetchone()
+    return row == (True,)
+
+
 def _snapshot(reader: psycopg.Connection[Any]) -> Snapshot:
     cursor = reader.execute(_SNAPSHOT)
     cursor.nextset()
     row = cursor.fetchone()
-    assert row is not None  # noqa: S101 - as above
+    assert row is not None  # noqa: S101 - a SELECT without FROM gives one
     return Snapshot.parse(row[0])
 
 
