@@ -57,7 +57,7 @@ def _serve(_: argparse.Namespace) -> bool:
         (EVIDENCE / evidence.NAME).touch(mode=0o600)
         since.write_text(datetime.datetime.now(datetime.UTC).isoformat())
     scratch.clean()
-    scheduler = subprocess.Popen(["supercronic", "-no-reap", "-passthrough-logs", str(FILES / "crontab")])
+    scheduler = subprocess.Popen(["supercronic", "-no-reap", "-quiet", "-passthrough-logs", str(FILES / "crontab")])
     signal.signal(signal.SIGHUP, lambda _, __: scheduler.send_signal(signal.SIGUSR2))
     # everything at once: the scheduler would wait for what it started, and an entry's moment may be an hour away
     signal.signal(signal.SIGTERM, lambda _, __: os.kill(-1, signal.SIGTERM))

