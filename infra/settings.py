@@ -96,16 +96,13 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 class Origin(BaseModel):
-    """Where a restored cluster came from: a backup's label, and the LSN of the last record replayed ("": its end).
-
-    `timeline` is the one on which that record is (0: the backup's own).
-    """
+    """Where a restored cluster came from: a backup's label, and LSN and timeline of the last record replayed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     backup: Annotated[str, Field(pattern=r"^\d{8}-\d{6}F(_\d{8}-\d{6}[DI])?$")]
-    lsn: Annotated[str, Field(pattern=r"^([0-9A-F]{1,8}/[0-9A-F]{1,8})?$")] = ""
-    timeline: Annotated[int, Field(ge=0)] = 0
+    lsn: Annotated[str, Field(pattern=r"^[0-9A-F]{1,8}/[0-9A-F]{1,8}$")]
+    timeline: Annotated[int, Field(ge=1)]
 
 
 class Settings(BaseModel):
@@ -141,6 +138,7 @@ class Settings(BaseModel):
     backup_full: Cron = "0 2 * * 0"
     backup_differential: Cron = "0 2 * * 1-6"
     backup_incremental: Cron = "30 */4 * * *"
+    drill: Cron = "0 4 * * *"
     keep_full: Annotated[int, Field(ge=1, le=100)] = 2
     keep_differential: Annotated[int, Field(ge=1, le=100)] = 7
 
@@ -202,8 +200,7 @@ def _conflicts(settings: Settings) -> Iterator[tuple[set[str], str]]:
     if unknown := sorted(set(settings.live) - set(settings.clusters)):
         yield (
             {"live", "generations"},
-            f"pgstack:live names {unknown[0]}, which is not among pgstack:generations: `pulumi config refresh` brings"
-            " back what was deployed last",
+            f"pgstack:live names {unknown[0]}, which is not among pgstack:generations: leave both to `pgstack restore`",
         )
     try:
         share_out(settings.apps, settings.server_connections, settings.client_connections)
@@ -242,6 +239,7 @@ _ALLOWED: Mapping[str, Callable[[], str]] = {
     "backupFull": lambda: 'give five cron fields such as "0 2 * * 0"',
     "backupDifferential": lambda: 'give five cron fields such as "0 2 * * 1-6"',
     "backupIncremental": lambda: 'give five cron fields such as "30 */4 * * *"',
+    "drill": lambda: 'give five cron fields such as "0 4 * * *"',
     "keepFull": lambda: "give a number from 1 to 100",
     "keepDifferential": lambda: "give a number from 1 to 100",
 }
@@ -263,7 +261,7 @@ def parse(project: str, stack: str, given: Mapping[str, Any]) -> Settings:
     try:
         settings = Settings.model_validate(named)
     except ValidationError as error:
-        problems = [_problem(stack, values, detail) for detail in error.errors()]
+        problems = [*dict.fromkeys(_problem(stack, values, detail) for detail in error.errors())]
         wrong = {str(detail["loc"][0]) for detail in error.errors()}
         sound = {key: value for key, value in named.items() if key not in wrong}
         settings = Settings.model_validate({"stack": "unnamed", **sound})

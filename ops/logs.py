@@ -16,7 +16,7 @@ from ops.stack import ROLES, Stack, StackOption
 if TYPE_CHECKING:
     from ops.engine import Engine
 
-Role = Literal["postgres", "pooler", "backup"]
+Role = Literal["postgres", "pooler", "backup", "drills"]
 _SPAN = re.compile(r"(\d+)\s*(s|m|min|h|d)")
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 

@@ -10,8 +10,8 @@ from ops.stack import Stack, StackOption
 if TYPE_CHECKING:
     from ops.engine import Engine
 
-# clients leave first; Postgres hands its last WAL to the repository while it stops, so the repository goes last
-STOP_ORDER = ("pooler", "postgres", "backup")
+# drills and clients leave first; Postgres hands its last WAL to the repository while it stops, so that goes last
+STOP_ORDER = ("drills", "pooler", "postgres", "backup")
 _HEALTHY_WITHIN = 180  # seconds; crash recovery replays what max_wal_size allows
 _HOPELESS = 3  # restarts; the first could be a race with the server it needs
 
@@ -62,7 +62,7 @@ def stop(stack: StackOption = None) -> None:
 def _in_order(stack: Stack) -> tuple[str, ...]:
     """The roles in the order in which they stop, restored clusters among them."""
     restored = (f"postgres_{number}" for number in stack.outputs.get("generations", ()))
-    return (STOP_ORDER[0], *restored, *STOP_ORDER[1:])
+    return (*STOP_ORDER[:2], *restored, *STOP_ORDER[2:])
 
 
 def _wait_until_healthy(engine: Engine, role: str, name: str) -> None:

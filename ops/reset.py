@@ -31,8 +31,8 @@ def reset(
         if environment != "dev":
             raise OpsError(f"stack {name} is a {environment} stack: reset deletes all data and is for dev stacks only")
     print(
-        f"This deletes stack {name}: its containers, and its volumes {PROJECT}-{name}-data, -identity and -repository\n"
-        "with every row and every backup. Then it deploys the stack anew, with new passwords and the rows of its seeds."
+        f"This deletes stack {name}: its containers, and its volumes {PROJECT}-{name}-data, -identity, -repository\n"
+        "and -evidence, with every row and every backup. Then it deploys the stack anew: new passwords, its seeds."
     )
     if not yes:
         confirm_name(name)

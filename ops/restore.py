@@ -101,9 +101,7 @@ def run(
     if swap and not yes:
         _confirm_swap(found)
     number = generations.following(found)
-    origin = {"backup": planned.backup.label, "timeline": str(planned.timeline)}
-    if planned.stop is not None:
-        origin["lsn"] = lsn_text(planned.stop)
+    origin = {"backup": planned.backup.label, "lsn": lsn_text(planned.stop), "timeline": str(planned.timeline)}
     broken = swap and not engine.serves(server)  # a deployment insists that the live one serves
     generations.add(found, number, origin, at_once_live=broken)
     if not swap:
@@ -169,7 +167,7 @@ def list_(stack: StackOption = None) -> None:
         container = engine.container(name)
         state = container.status if container else "missing: `pulumi up` makes it"
         origin = wanted.generations.get(number)
-        came = (origin["backup"], origin.get("lsn") or "the backup's end") if origin else ("", "")
+        came = (origin["backup"], origin["lsn"]) if origin else ("", "")
         use = "live" if name == live else "read only" if number in wanted.live else "beside"
         rows.append((str(number), use, *came, state))
     tables.show(Console(highlight=False), ("number", "use", "backup", "up to", "container"), rows)
@@ -220,16 +218,10 @@ def _archive_all(engine: Engine, server: str, name: str) -> None:
 def _planned(target: Target, engine: Engine, container: str) -> Plan:
     from rich.console import Console  # noqa: PLC0415 - slow imports come after what fails fast
 
-    from ops.readings.repository import repository  # noqa: PLC0415
-    from ops.restoring import wal  # noqa: PLC0415
-    from ops.restoring.plan import plan  # noqa: PLC0415
-    from ops.restoring.timelines import forks  # noqa: PLC0415
+    from ops.restoring.archive import planned  # noqa: PLC0415
 
     with Console(stderr=True).status("reading the archive"):
-        there = repository(engine, container)
-        read = functools.partial(wal.read, engine, container)
-        history = functools.cache(lambda timeline: forks(wal.history(engine, container, timeline)))
-        return plan(target, there.backups, wal.listed(engine, container), read, history)
+        return planned(target, engine, container)
 
 
 def _insist_on_room(plan: Plan, engine: Engine, container: str) -> None:

@@ -25,7 +25,7 @@ DEFAULT = "dev"
 Kind = Literal["pooled", "readonly", "direct"]
 KINDS: tuple[Kind, ...] = ("pooled", "readonly", "direct")
 _NAME = re.compile(r"(?:[\w-][\w.-]*/){0,2}[\w-][\w.-]*")
-ROLES = ("postgres", "pooler", "backup")
+ROLES = ("postgres", "pooler", "backup", "drills")
 
 
 def _given(context: typer.Context, value: str | None) -> str | None:

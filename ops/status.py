@@ -88,6 +88,7 @@ def described(stack: Stack, read: Survey, verdict: Verdict) -> dict[str, Any]:
         "seeds": read.seeds,
         "pooler": asdict(read.pooler) if read.pooler else None,
         "backups": asdict(read.backups) if read.backups else None,
+        "drills": asdict(read.drills) if read.drills else None,
         "partitions_until": dict(read.covered),
         "certificates": [asdict(it) for it in read.certificates],
         "keys_exported": read.keys_exported,
@@ -125,6 +126,7 @@ def _containers(console: Console, read: Survey) -> None:
         "postgres": read.server and f"PostgreSQL {read.server.version}, pgvector {read.server.pgvector or 'missing'}",
         "pooler": read.pooler and f"PgBouncer {read.pooler.version}",
         "backup": read.backups and f"pgBackRest {read.backups.version}",
+        "drills": read.drills and f"{len(read.drills.drills)} drills",
     }
     rows = [
         (
@@ -201,6 +203,11 @@ def _facts(console: Console, stack: Stack, read: Survey) -> None:
         for done in read.backups.maintenance:
             ended = "[red]failed[/]" if done.failed else "done"
             facts.append((f"maintenance {done.app}", f"{ended} {ago(time.time() - done.at)}"))
+    if read.drills:
+        made = read.drills.last
+        facts.append(
+            ("last drill", f"{made.words} {ago(time.time() - made.ended.timestamp())}" if made else "none yet")
+        )
     if read.certificates:
         first = min(read.certificates, key=lambda it: it.expires)
         facts.append(("certificates", f"the first to expire is that of {first.holder}, on {first.expires:%Y-%m-%d}"))

@@ -11,9 +11,10 @@ from ops import exported
 from ops.engine import Engine
 from ops.errors import OpsError
 from ops.locks import Lock, locks
-from ops.readings import certificates, containers, logins, pooler, repository, server
+from ops.readings import certificates, containers, drills, logins, pooler, repository, server
 from ops.readings.certificates import Certificate
 from ops.readings.containers import State
+from ops.readings.drills import Drills
 from ops.readings.pooler import Pooler
 from ops.readings.repository import BackupContainer
 from ops.readings.server import Database, Server
@@ -41,6 +42,7 @@ class Survey:
     locks: tuple[Lock, ...] = ()
     failures: tuple[str, ...] = ()
     restored: tuple[int, ...] = ()  # the clusters beside the live one
+    drills: Drills | None = None
     covered: Mapping[str, float | None] = field(default_factory=dict)  # "app.table": see readings.server.Database
 
 
@@ -75,6 +77,7 @@ def survey(stack: Stack, engine: Engine) -> Survey:
         up = {state.role for state in there if state.state == "running"}
         asked_server = asked.start(server.ask, engine, names["postgres"], stack.apps) if "postgres" in up else None
         asked_backup = asked.start(repository.ask, engine, names["backup"]) if "backup" in up else None
+        asked_drills = asked.start(drills.ask, engine, names["drills"], stack) if "drills" in up else None
         asked_pooler = asked.start(pooler.ask, engine, names["pooler"], stack.apps) if "pooler" in up else None
         kept = [
             asked.start(certificates.of_container, engine, state.role, state.name)
@@ -115,5 +118,6 @@ def survey(stack: Stack, engine: Engine) -> Survey:
             restored=wanted.beside,
             locks=tuple(locks(stack.name, stack.pulumi.environ)),
             failures=tuple(dict.fromkeys(asked.failures)),
+            drills=asked_drills() if asked_drills else None,
             covered={f"{app}.{table}": until for app, it in databases.items() for table, until in it.covered.items()},
         )

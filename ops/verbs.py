@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ops.backup import backup
+from ops.drill import drill
 from ops.env import env
 from ops.keys import keys
 from ops.lint import lint, write_sums
@@ -58,4 +59,5 @@ migrate.command("sum")(write_sums)
 app.add_typer(migrate)
 app.add_typer(backup)
 app.add_typer(restore)
+app.add_typer(drill)
 app.add_typer(keys)

@@ -11,6 +11,7 @@ from db import apps
 from ops.locks import abandoned
 from ops.readings.certificates import Certificate
 from ops.readings.containers import State
+from ops.readings.drills import Drills
 from ops.readings.pooler import Pooler
 from ops.readings.repository import BackupContainer, Disk
 from ops.readings.server import Server
@@ -20,6 +21,7 @@ from ops.words import ago
 
 _ARCHIVED_WITHIN = 180  # seconds: archive_timeout is 60, so three periods without one are a stall, not a delay
 _BACKED_UP_WITHIN = 2 * 24 * 3600  # seconds: differential backups are daily at least; one may be missed
+_DRILLED_WITHIN = 2 * 24 * 3600  # seconds: they are nightly; one may be missed
 _MAINTAINED_WITHIN = 2 * 24 * 3600  # seconds: it is daily; one may be missed
 _COVERED_FOR = 31 * 24 * 3600  # seconds: so that the next month's partition is there before it begins
 _WAIT = 5.0  # seconds that a client may wait for a server connection before the pool counts as too small
@@ -64,6 +66,9 @@ def judge(survey: Survey, *, lasting: bool, stack: str, now: float | None = None
         failed, late = _maintenance(survey, survey.backups, now)
         problems += failed
         (problems if lasting else notes).extend(late)
+    if survey.drills:
+        problems += _drills(survey.drills, now)
+        (problems if lasting else notes).extend(_undrilled(survey.drills, now))
     problems += [line for table, until in survey.covered.items() for line in _covered(table, until, now)]
     for certificate in survey.certificates:
         wrong, soon = _certificate(certificate, now)
@@ -158,6 +163,25 @@ def _late(backups: BackupContainer, now: float) -> Iterator[str]:
     if newest and now - newest.stop.timestamp() > _BACKED_UP_WITHIN:
         days = (now - newest.stop.timestamp()) / 86400
         yield f"the last backup is {days:.1f} days old: `pgstack backup now`; see `pgstack logs backup`"
+
+
+def _drills(drills: Drills, now: float) -> Iterator[str]:
+    if drills.broken:
+        yield f"the evidence of the restore drills was tampered with or damaged: {drills.broken}"
+    last = drills.last
+    if last and not last.passed:
+        yield (
+            f"the last restore drill failed {ago(now - last.ended.timestamp())}: {last.problems[0]}"
+            + (f" (and {len(last.problems) - 1} more: `pgstack drill list --json`)" if len(last.problems) > 1 else "")
+            + "; `pgstack drill` tries again"
+        )
+
+
+def _undrilled(drills: Drills, now: float) -> Iterator[str]:
+    proven = drills.proven
+    if now - (proven.ended if proven else drills.since).timestamp() > _DRILLED_WITHIN:
+        when = f"passed {ago(now - proven.ended.timestamp())}" if proven else "never passed"
+        yield f"the last restore drill {when}: `pgstack drill` makes one; see `pgstack logs drills`"
 
 
 def _maintenance(survey: Survey, backups: BackupContainer, now: float) -> tuple[list[str], list[str]]:

@@ -16,7 +16,7 @@ import pytest
 from docker.models.containers import Container
 
 CHECKOUT = Path(__file__).parents[1]
-ROLES = ("postgres", "pooler", "backup")  # a stack's containers
+ROLES = ("postgres", "pooler", "backup", "drills")  # a stack's containers
 _UP_WITHIN = 600  # seconds; the images may have to be built
 
 
@@ -112,7 +112,7 @@ class Stack:
         return path
 
     def container(self, role: str) -> Container:
-        """The running container of `role`: postgres, pooler or backup."""
+        """The running container of `role`, one of ROLES."""
         return self.engine.containers.get(f"{self.prefix}-{role}")
 
     def serves(self, role: str) -> bool:

@@ -34,7 +34,7 @@ class ContainerArgs:
     """`memory` and `shm` in bytes, `grace` in seconds between the stop signal and SIGKILL."""
 
     image: pulumi.Input[str]
-    network: pulumi.Input[str]
+    network: pulumi.Input[str] | None  # None: it reaches nothing and nobody
     mounts: Sequence[Mount]
     command: Sequence[str]
     stop_signal: str
@@ -88,8 +88,12 @@ def run(
         tmpfs={"/tmp": f"mode=1777,uid={POSTGRES_UID}"},  # noqa: S108 - the container's own
         capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
         security_opts=["no-new-privileges:true"],
-        network_mode="bridge",  # what the engine reports; the networks are those below
-        networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=args.network, aliases=[role])],
+        network_mode="none"
+        if args.network is None
+        else "bridge",  # what the engine reports; the networks are those below
+        networks_advanced=[]
+        if args.network is None
+        else [docker.ContainerNetworksAdvancedArgs(name=args.network, aliases=[role])],
         ports=ports,
         mounts=[
             docker.ContainerMountArgs(

@@ -1,9 +1,9 @@
-"""The two images, built on the Docker host from docker/ and from what tools/ prepared."""
+"""The images, built on the Docker host from docker/ and from what tools/ prepared."""
 
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,32 +52,36 @@ class Prepared:
 class Images(pulumi.ComponentResource):
     """Builds the images; stacks with the same sources share them.
 
-    Outputs: `postgres`, `pooler` (str, tags that name their contents).
+    Outputs: `postgres`, `pooler`, `drills` (str, tags that name their contents).
     """
 
     def __init__(self, name: str, prepared: Prepared, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("pgstack:selfhosted:Images", name, None, opts)
-        self.postgres = self._build(f"{name}-postgres", "postgres", prepared)
-        self.pooler = self._build(f"{name}-pgbouncer", "pgbouncer", prepared)
-        self.register_outputs({"postgres": self.postgres, "pooler": self.pooler})
+        server = self._build(f"{name}-postgres", "postgres", prepared.build_args)
+        self.postgres = server.name
+        self.pooler = self._build(f"{name}-pgbouncer", "pgbouncer", prepared.build_args).name
+        on_server = {"POSTGRES_IMAGE": tag("postgres", prepared.build_args)}
+        self.drills = self._build(f"{name}-drills", "drills", on_server, [server]).name
+        self.register_outputs({"postgres": self.postgres, "pooler": self.pooler, "drills": self.drills})
 
-    def _build(self, name: str, folder: str, prepared: Prepared) -> pulumi.Output[str]:
-        image = docker.RemoteImage(
+    def _build(
+        self, name: str, folder: str, build_args: Mapping[str, str], needs: Sequence[pulumi.Resource] = ()
+    ) -> docker.RemoteImage:
+        return docker.RemoteImage(
             name,
-            name=tag(folder, prepared),
+            name=tag(folder, build_args),
             build=docker.RemoteImageBuildArgs(
                 context=os.path.relpath(_FOLDER / folder),  # relative, so that two clones agree
-                build_args=prepared.build_args,
+                build_args=build_args,
             ),
             keep_locally=True,  # other stacks run on it
-            opts=child(self),
+            opts=child(self, depends_on=list(needs)),
         )
-        return image.name
 
 
-def tag(folder: str, prepared: Prepared) -> str:
+def tag(folder: str, build_args: Mapping[str, str]) -> str:
     """`pgstack/<folder>:<digest>` of the build context, the build arguments and nothing else."""
-    digest = hashlib.sha256(json.dumps(prepared.build_args, sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(build_args, sort_keys=True).encode())
     for path in sorted((_FOLDER / folder).rglob("*")):
         if path.is_file():
             digest.update(f"{path.relative_to(_FOLDER)}:{path.stat().st_mode & 0o111:o}:".encode() + path.read_bytes())

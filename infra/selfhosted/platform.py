@@ -12,6 +12,7 @@ from infra.selfhosted.backups import Backups, BackupsArgs, Stanza
 from infra.selfhosted.budget import share_out
 from infra.selfhosted.certificates import Certificates
 from infra.selfhosted.credentials import Credentials
+from infra.selfhosted.drills import Drills, DrillsArgs
 from infra.selfhosted.identity import claim
 from infra.selfhosted.images import Images
 from infra.selfhosted.network import bridge
@@ -105,6 +106,22 @@ class SelfHosted(pulumi.ComponentResource):
             [backups.ready, postgres.ready],
             child(self),
         )
+        drills = Drills(
+            "drills",
+            names,
+            DrillsArgs(
+                schedule=settings.drill,
+                engine=engine,
+                image=images.drills,
+                socket=storages[live].socket.name,
+                repository=storage.repository.name,
+                evidence=storage.evidence.name,
+                backup_files=backups.files,
+                ready=stanza.ready,
+                lasting=lasting,
+            ),
+            child(self),
+        )
         administration = Administration(
             engine=engine,
             names=names,
@@ -164,6 +181,8 @@ class SelfHosted(pulumi.ComponentResource):
                 "backup_container": backups.container,
                 "data_volume": storages[live].data.name,
                 "backup_volume": storage.repository.name,
+                "drills_container": drills.container,
+                "drills_public_key": drills.public_key,
                 **({"generations": list(beside)} if beside else {}),
                 **{f"postgres_{number}_container": it.container for number, it in beside.items()},
                 **{f"postgres_{number}_port": it.port for number, it in beside.items()},

@@ -116,9 +116,8 @@ class Restored(pulumi.ComponentResource):
 
 def options(origin: Origin) -> Sequence[str]:
     """Of `pgbackrest restore` (https://pgbackrest.org/command.html#command-restore): that backup, and stop there."""
-    target = ["--type=lsn", f"--target={origin.lsn}"] if origin.lsn else ["--type=immediate"]
-    timeline = str(origin.timeline or "current")
-    return [f"--set={origin.backup}", *target, "--target-action=promote", f"--target-timeline={timeline}"]
+    target = [f"--target={origin.lsn}", f"--target-timeline={origin.timeline}", "--target-action=promote"]
+    return [f"--set={origin.backup}", "--type=lsn", *target]
 
 
 async def finish(engine: Engine, container: str) -> None:

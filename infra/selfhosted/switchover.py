@@ -7,7 +7,8 @@ clients go on (https://www.pgbouncer.org/usage.html#admin-console).
 import asyncio
 import contextlib
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pulumi
 
@@ -33,24 +34,37 @@ def container(names: Names, generation: int) -> str:
 def guard(name: str, settings: Settings, parent: pulumi.Resource) -> pulumi.Resource:
     """Refuses a deployment whose settings do not know the cluster that is live: another clone's, or an old copy.
 
-    What depends on it is not touched then, and in a preview the refusal shows as well.
+    What depends on it is not touched then, and in a preview the refusal shows as well, with the way out.
     """
 
     async def insist(args: pulumi.ResourceHookArgs) -> None:
-        was = int((args.old_inputs or {})["input"]["generation"])
-        if was not in settings.clusters:
+        before = (args.old_inputs or {})["input"]
+        live = int(before["moves"].split(",")[-1])
+        if live not in settings.clusters:
             raise DeploymentError(
-                f"generation {was} is live, restored by `pgstack restore`, and stacks/Pulumi.{settings.stack}.yaml does"
-                " not name it: `pulumi config refresh` brings back the settings that were deployed last"
+                f"generation {live} is live, made by `pgstack restore`, and stacks/Pulumi.{settings.stack}.yaml does"
+                f" not name it: pulumi config set-all -s {settings.stack} --path {_options(before)}"
             )
 
     return pulumi.Stash(
         name,
-        input={"generation": settings.generation},
+        input={
+            "moves": ",".join(map(str, settings.live)),
+            "generations": {str(number): it.model_dump() for number, it in settings.generations.items()},
+        },
         opts=child(
             parent, hooks=pulumi.ResourceHookBinding(before_update=[step(f"{name}-insist", insist, in_preview=True)])
         ),
     )
+
+
+def _options(known: Mapping[str, Any]) -> str:
+    """What brings the settings back to what was deployed."""
+    values = {"live": known["moves"]}
+    for number, origin in known["generations"].items():
+        values |= {f"generations.{number}.{key}": str(value) for key, value in origin.items()}
+    # a Stash's numbers come back as floats
+    return " ".join(f"--plaintext pgstack:{key}={value.removesuffix('.0')}" for key, value in values.items())
 
 
 class Live(pulumi.ComponentResource):

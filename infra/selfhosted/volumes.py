@@ -39,7 +39,7 @@ class ClusterStorage:
 
 
 class Storage(pulumi.ComponentResource):
-    """What a stack must not lose: the backups' repository, and the first cluster's data and identity.
+    """What a stack must not lose: the backups' repository, drills' evidence, the first cluster's data and identity.
 
     A `lasting` stack's volumes are protected, and kept on the host when the stack goes. `first` is None once a restored
     cluster is live and the first was dropped.
@@ -57,4 +57,5 @@ class Storage(pulumi.ComponentResource):
         super().__init__("pgstack:selfhosted:Storage", name, None, opts)
         self.first = ClusterStorage(name, names, self, lasting=lasting) if with_first else None
         self.repository = Volume(f"{name}-repository", names, "repository", self, lasting=lasting)
+        self.evidence = Volume(f"{name}-evidence", names, "evidence", self, lasting=lasting)
         self.register_outputs({"repository": self.repository.name})

@@ -22,7 +22,8 @@ class Certificate:
 def of_container(engine: Engine, role: str, container: str) -> list[Certificate]:
     """The certificates in a container, which need not run. Raises EngineError."""
     return [
-        of_pem(f"{container} ({file})", engine.read(container, f"/etc/pgstack/tls/{file}")) for file in _FILES[role]
+        of_pem(f"{container} ({file})", engine.read(container, f"/etc/pgstack/tls/{file}"))
+        for file in _FILES.get(role, ())
     ]
 
 

@@ -28,7 +28,7 @@ class Plan:
     """`kept` is the last transaction that stays, None where none committed since the backup.
 
     `timeline` is the one that is followed, `live` the one that is live now. `stop` is the LSN of the last WAL record to
-    replay, in bytes (None: the end of the backup); `wal` is in bytes too.
+    replay, in bytes; `wal` is in bytes too.
     `archived` is when the repository got its last segment; `missing` are segments between the backup and there;
     `discarded` counts the transactions after `kept`, as far as they are archived.
     """
@@ -43,7 +43,7 @@ class Plan:
     last: str
     wal: int
     missing: tuple[str, ...]
-    stop: int | None
+    stop: int
     kept: Commit | None
     newest: Commit | None
     discarded: int
@@ -74,14 +74,15 @@ def plan(target: Target, backups: Sequence[Backup], segments: Sequence[Segment],
     if target.kind == "immediate":
         line = lines[0]
         backup = _of(line, backups)[-1]
-        (kept, last), stop = _upto(backup.end, line.segments, read), None
+        (kept, last), end = _upto(backup.end, line.segments, read), None
     else:
-        line, (kept, last, stop) = _first_that_has(target, lines, read, window)
-        backup = _backup(target, _of(line, backups), stop, window)
+        line, (kept, last, end) = _first_that_has(target, lines, read, window)
+        backup = _backup(target, _of(line, backups), end, window)
     newest = _last_commit(line.segments, read)
     first = backup.wal_start
     there = {it.name for it in segments}
-    way = [line.name_of(lsn) for lsn in range(position(first), last.end, SEGMENT)]
+    stop = max(end or 0, backup.end)  # before its end, a backup is not consistent
+    way = [line.name_of(lsn) for lsn in range(position(first), max(last.end, stop + 1), SEGMENT)]
     after = (newest.xid - kept.xid) % _XIDS if newest and kept else 0
     return Plan(
         target=target,
@@ -91,10 +92,10 @@ def plan(target: Target, backups: Sequence[Backup], segments: Sequence[Segment],
         archived=line.segments[-1].archived,
         backup=backup,
         first=first,
-        last=last.name,
+        last=way[-1],
         wal=len(way) * SEGMENT,
         missing=tuple(it for it in way if it not in there),
-        stop=stop if stop is not None and stop >= backup.end else None,
+        stop=stop,
         kept=kept,
         newest=newest,
         discarded=after if target.kind != "latest" else 0,

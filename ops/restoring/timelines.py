@@ -12,31 +12,17 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ops.readings.repository import lsn_of
+from db.drills.timelines import Fork, leads_on
 from ops.restoring.wal import SEGMENT, Records, Segment, named
 
-_FORK = re.compile(r"^(?P<timeline>\d+)\t(?P<end>\w+/\w+)\t", re.MULTILINE)
 _LIVE = re.compile(r"live-\d+-(?P<moment>\d{8}T\d{6}\.\d{6}Z)")
 
 Read = Callable[[Sequence[Segment], Segment | None], Records]
 """What `wal.read` does: the records that begin in segments, given the segment after them."""
 
 
-@dataclass(frozen=True)
-class Fork:
-    """Where the next timeline leaves this one; an LSN in bytes."""
-
-    timeline: int
-    end: int
-
-
 History = Callable[[int], Sequence[Fork]]
 """The ancestors of a timeline, the oldest first."""
-
-
-def forks(text: str) -> tuple[Fork, ...]:
-    """A timeline's history file."""
-    return tuple(Fork(int(it["timeline"]), lsn_of(it["end"])) for it in _FORK.finditer(text))
 
 
 @dataclass(frozen=True)
@@ -61,7 +47,7 @@ class Line:
 
     def holds(self, timeline: int, lsn: int) -> bool:
         """Whether what that timeline has up to `lsn` is part of this line."""
-        return timeline == self.timeline or any(it.timeline == timeline and lsn <= it.end for it in self.ancestors)
+        return leads_on(self.ancestors, self.timeline, timeline, lsn)
 
 
 def by_age(segments: Sequence[Segment]) -> list[int]:

@@ -13,7 +13,8 @@ from ops.engine import Engine
 from ops.readings.repository import PGBACKREST, lsn_of
 
 SEGMENT = 16 * 1024**2  # bytes
-_FILE = re.compile(r"(?:.*/)?(?P<name>[0-9A-F]{24})-[0-9a-f]{40}(?:\.\w+)?")
+_FILE = re.compile(r"(?P<cluster>\d+-\d+)/(?:.*/)?(?P<name>[0-9A-F]{24})-[0-9a-f]{40}\.zst")
+_ARCHIVE = "archive/main"
 _COMMIT = re.compile(
     r"tx: +(?P<xid>\d+), lsn: (?P<lsn>\w+/\w+), .*desc: COMMIT(?:_PREPARED)? (?P<at>[-\d]+ [:.\d]+ \w+)"
 )
@@ -27,6 +28,7 @@ class Segment:
 
     name: str
     archived: datetime.datetime
+    path: str = ""  # in the repository
 
     @property
     def timeline(self) -> int:
@@ -89,17 +91,20 @@ def named(lsn: int, timeline: int) -> str:
 
 def listed(engine: Engine, container: str) -> tuple[Segment, ...]:
     """The segments of the newest cluster in the repository, in order. Raises EngineError."""
-    said = engine.run(container, [*PGBACKREST, "--recurse", "--output=json", "repo-ls", "archive/main"])
+    said = engine.run(container, [*PGBACKREST, "--recurse", "--output=json", "repo-ls", _ARCHIVE])
     return segments(said)
 
 
 def segments(text: str) -> tuple[Segment, ...]:
     """`pgbackrest repo-ls --recurse --output=json archive/main` (https://pgbackrest.org/command.html#command-repo-ls)."""
-    found = {}
+    found: dict[int, dict[str, Segment]] = {}
     for path, file in json.loads(text).items():
         if match := _FILE.fullmatch(path):
-            found[match["name"]] = Segment(match["name"], datetime.datetime.fromtimestamp(file["time"], datetime.UTC))
-    return tuple(found[name] for name in sorted(found))
+            archived = datetime.datetime.fromtimestamp(file["time"], datetime.UTC)
+            segment = Segment(match["name"], archived, f"{_ARCHIVE}/{path}")
+            found.setdefault(int(match["cluster"].split("-")[1]), {})[match["name"]] = segment
+    newest = found[max(found)] if found else {}
+    return tuple(newest[name] for name in sorted(newest))
 
 
 def read(engine: Engine, container: str, wanted: Sequence[Segment], following: Segment | None) -> Records:
@@ -111,8 +116,9 @@ def read(engine: Engine, container: str, wanted: Sequence[Segment], following: S
     commits: list[Commit] = []
     points: list[Point] = []
     for part, after in _batches(wanted, following):
-        names = [it.name for it in (*part, *([after] if after else []))]
-        said = engine.run(container, ["bash", "-c", _WALDUMP, "bash", *names])
+        files = (*part, *([after] if after else []))
+        named_alike = [it for file in files for it in (f"{files[-1].name[:8]}{file.name[8:]}", file.path)]
+        said = engine.run(container, ["bash", "-c", _WALDUMP, "bash", *named_alike])
         whole = records(said)
         commits += [it for it in whole.commits if it.lsn < part[-1].end]
         points += [it for it in whole.points if it.lsn < part[-1].end]
@@ -132,9 +138,10 @@ def points(engine: Engine, container: str, there: Sequence[Segment]) -> list[Arc
     return found
 
 
-def history(engine: Engine, container: str, timeline: int) -> str:
-    """The timeline's history file. Raises EngineError if the archive has none."""
-    return engine.run(container, ["bash", "-c", _HISTORY, "bash", f"{timeline:08X}.history"])
+def history(engine: Engine, container: str, segment: Segment) -> str:
+    """The history file of the segment's timeline. Raises EngineError if the archive has none."""
+    *cluster, _, _ = segment.path.split("/")
+    return engine.run(container, [*PGBACKREST, "repo-get", "/".join([*cluster, f"{segment.name[:8]}.history"])])
 
 
 def lsn_text(lsn: int) -> str:
@@ -162,21 +169,18 @@ def _batches(
         yield part, wanted[start + _BATCH] if start + _BATCH < len(wanted) else following
 
 
-_GET = " ".join([*PGBACKREST, "--log-level-console=error", "archive-get"])
-_HISTORY = f"""\
-folder=$(mktemp -d) && trap 'rm -rf "$folder"' EXIT
-{_GET} "$1" "$folder/$1" && cat "$folder/$1"
-"""
 # A record may begin in one segment and end in the next; where the archive ends there is none, which pg_waldump calls an
 # error and which is none here. Cut to what is asked for: a busy segment holds 100,000 records.
 _WALDUMP = f"""\
+set -o pipefail
 folder=$(mktemp -d) && trap 'rm -rf "$folder"' EXIT
-last=${{!#}}
-timeline=${{last:0:8}}
-for segment; do
-  {_GET} "$segment" "$folder/$timeline${{segment:8}}" || exit
+first=$1
+while (($#)); do
+  {" ".join(PGBACKREST)} repo-get "$2" | zstd -dq >"$folder/$1" || exit
+  last=$1
+  shift 2
 done
-TZ=UTC pg_waldump --path="$folder" --rmgr=Transaction --rmgr=XLOG "$timeline${{1:8}}" "$last" 2>/dev/null |
+TZ=UTC pg_waldump --path="$folder" --rmgr=Transaction --rmgr=XLOG "$first" "$last" 2>/dev/null |
   grep -E 'desc: (COMMIT|RESTORE_POINT)' | cut -c1-300
 true
 """

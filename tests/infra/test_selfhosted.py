@@ -6,11 +6,11 @@ import pytest
 
 from tests.infra.conftest import Declare
 
-ROLES = {"postgres", "pooler", "backup"}
-LASTING = {"data", "identity", "repository"}
+ROLES = {"postgres", "pooler", "backup", "drills"}
+LASTING = {"data", "identity", "repository", "evidence"}
 
 
-def test_the_stack_is_three_containers_on_one_network_named_after_it(declare: Declare) -> None:
+def test_the_stack_is_four_containers_on_one_network_named_after_it(declare: Declare) -> None:
     declared = declare(stack="blue")
     assert set(declared.of("container")) == {f"pgstack-blue-{role}" for role in ROLES}
     assert set(declared.of("network")) == {"pgstack-blue"}
@@ -35,7 +35,7 @@ def test_every_container_is_unprivileged_bounded_and_health_checked(declare: Dec
 def test_a_restored_cluster_is_one_more_container_with_volumes_of_its_own_that_nobody_protects(
     declare: Declare,
 ) -> None:
-    origin = {"backup": "20261121-231620F", "lsn": "0/48B88F8"}
+    origin = {"backup": "20261121-231620F", "lsn": "0/48B88F8", "timeline": 1}
     declared = declare(environment="production", generations=json.dumps({"2": origin}))
 
     assert set(declared.of("container")) == {f"pgstack-test-{role}" for role in (*ROLES, "postgres-2")}
@@ -62,6 +62,7 @@ def test_only_two_ports_are_published_and_on_the_configured_address(declare: Dec
         "pgstack-test-postgres": [("127.0.0.2", 5432, 5432)],
         "pgstack-test-pooler": [("127.0.0.2", 6432, 6432)],
         "pgstack-test-backup": [],
+        "pgstack-test-drills": [],
     }
 
 
@@ -97,7 +98,7 @@ def test_a_lasting_stack_also_protects_what_its_data_is_worth_nothing_without(
     declare: Declare, environment: str, kept: bool
 ) -> None:
     protected = {it.name for it in declare(environment=environment).everything if it.protect and "Stash" in it.type}
-    wanted = {"stack-id", "credentials-repository-key", "certificates-authority"}
+    wanted = {"stack-id", "credentials-repository-key", "certificates-authority", "drills-key"}
     assert protected == (wanted if kept else set())
 
 
@@ -109,8 +110,18 @@ def test_the_data_volume_is_mounted_by_the_server_and_only_read_by_the_backups(d
     }
     assert mounts["postgres"]["/var/lib/postgresql"] is False
     assert mounts["backup"]["/var/lib/postgresql"] is True
+    assert "/var/lib/postgresql" not in mounts["drills"]
+    assert mounts["drills"]["/var/lib/pgbackrest"] is True
     assert all(mounts[role]["/etc/pgstack"] is True for role in ROLES)
     assert mounts["pooler"] == {"/etc/pgstack": True}
+
+
+def test_a_drill_reaches_no_network_and_has_a_limit_of_memory_of_its_own(declare: Declare) -> None:
+    containers = declare(memory="4GB").of("container")
+    assert containers["pgstack-test-drills"]["networkMode"] == "none"
+    assert containers["pgstack-test-drills"].get("networksAdvanced", []) == []
+    assert containers["pgstack-test-drills"]["memory"] == containers["pgstack-test-drills"]["memorySwap"] == 512
+    assert {it["networkMode"] for name, it in containers.items() if not name.endswith("-drills")} == {"bridge"}
 
 
 def test_memory_is_a_limit_without_swap_and_shared_memory_holds_an_index_build(declare: Declare) -> None:

@@ -15,8 +15,11 @@ from tests.stack.repository import info
 
 APPS = ("bots", "dovvybuddy", "maps", "panamia")
 URLS = {f"{app}_{way}_url" for app in APPS for way in ("pooled", "readonly", "direct")}
-_ROLES = {"data", "identity", "repository", "socket", "postgres-files", "pooler-files", "backup-files"}
-_LASTING = {"data", "identity", "repository"}
+_ROLES = {
+    *("data", "identity", "repository", "evidence", "socket", "drill"),
+    *("postgres-files", "pooler-files", "backup-files", "drills-files"),
+}
+_LASTING = {"data", "identity", "repository", "evidence"}
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +82,9 @@ def test_the_outputs_are_the_contract(stack: Stack) -> None:
     shown = json.loads(stack.pulumi("stack", "output", "--json").stdout)
     assert {name for name, value in shown.items() if value == "[secret]"} == URLS
     assert "BEGIN CERTIFICATE" in shown["ca_certificate"]
-    assert {name: value for name, value in shown.items() if name not in {*URLS, "ca_certificate"}} == {
+    assert "BEGIN PUBLIC KEY" in shown["drills_public_key"]
+    pem = {"ca_certificate", "drills_public_key"}
+    assert {name: value for name, value in shown.items() if name not in {*URLS, *pem}} == {
         "target": "docker",
         "environment": "dev",
         "apps": list(APPS),
@@ -87,6 +92,7 @@ def test_the_outputs_are_the_contract(stack: Stack) -> None:
         "postgres_container": f"{stack.prefix}-postgres",
         "pooler_container": f"{stack.prefix}-pooler",
         "backup_container": f"{stack.prefix}-backup",
+        "drills_container": f"{stack.prefix}-drills",
         "data_volume": f"{stack.prefix}-data",
         "backup_volume": f"{stack.prefix}-repository",
     }

@@ -41,7 +41,7 @@ def test_status_of_a_new_stack_is_healthy_and_says_what_runs(stack: Stack, pgsta
     read = json.loads(pgstack("status", "--json").stdout)
     assert (read["healthy"], read["problems"]) == (True, [])
     assert [it["name"] for it in read["containers"]] == [
-        f"{stack.prefix}-{it}" for it in ("postgres", "pooler", "backup")
+        f"{stack.prefix}-{it}" for it in ("postgres", "pooler", "backup", "drills")
     ]
     assert read["server"]["version"].startswith("16.")
     assert [it["pending"] for it in read["apps"].values()] == [[]] * 4
@@ -108,6 +108,7 @@ def test_logs_of_one_server_and_of_all_of_them(pgstack: Run) -> None:
         "postgres",
         "pooler",
         "backup",
+        "drills",
     }
     assert pgstack("logs", "--since", "1s", "-n", "0").stdout == ""
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from tests.deployment import Stack
+from tests.deployment import ROLES, Stack
 
 _SECRET = "4dabf18193072939515e22adb298388d"  # the key by which a Pulumi checkpoint marks a special value
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(.*?)-----END", re.DOTALL)
@@ -99,7 +99,7 @@ def test_no_secret_is_in_a_preview_s_text(stack: Stack, secrets: set[str]) -> No
 
 
 def test_no_secret_is_in_a_log(stack: Stack, secrets: set[str]) -> None:
-    for role in ("postgres", "pooler", "backup"):
+    for role in ROLES:
         assert seen_in(stack.container(role).logs().decode(errors="replace"), secrets) == []
 
 
@@ -108,7 +108,7 @@ def test_no_verifier_is_in_the_server_s_log(stack: Stack) -> None:
 
 
 def test_no_secret_is_in_a_process_s_command_line_or_environment(stack: Stack, secrets: set[str]) -> None:
-    for role in ("postgres", "pooler", "backup"):
+    for role in ROLES:
         told = stack.execute(role, "sh", "-c", "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' '\\n'")
         assert "PATH=" in told
         assert seen_in(told, secrets) == []

@@ -7,6 +7,7 @@ import datetime
 import json
 import os
 import random
+import re
 import statistics
 import threading
 import time
@@ -25,6 +26,7 @@ from db.engine import dispose, engine
 from db.settings import PoolSettings
 from infra.selfhosted.restored import options
 from infra.settings import Origin
+from ops.restoring.wal import lsn_text
 from tests.deployment import NewStack, Run, Stack
 from tests.stack.ledger import TABLE, Entry, Ledger, kept
 
@@ -198,17 +200,21 @@ def test_a_point_and_the_newest_backup_come_back(world: World, pgstack: Run) -> 
 
 
 def test_settings_that_do_not_know_the_live_cluster_are_refused_until_they_are_brought_up_to_date(world: World) -> None:
-    stack, known = world.stack, world.stack.config_file.read_text()
+    stack, known, told = world.stack, world.stack.config_file.read_text(), None
     stack.pulumi("config", "rm", "pgstack:live")
     stack.pulumi("config", "rm", "pgstack:generations")
 
     for verb in (("preview",), ("up", "--yes", "--skip-preview")):
         refused = stack.pulumi(*verb, check=False)
         assert refused.returncode != 0
-        assert "generation 2 is live, restored by `pgstack restore`" in refused.stdout
+        told = re.search(
+            r"generation 2 is live, made by .* does not name it: (pulumi config set-all .*)", refused.stdout
+        )
+        assert told
+    assert told is not None
     assert stack.serves("postgres-2")
 
-    stack.pulumi("config", "refresh", "--force")
+    stack.run(*told[1].split())
     assert yaml.safe_load(stack.config_file.read_text())["config"] == yaml.safe_load(known)["config"]
     assert stack.plan() == []
 
@@ -255,8 +261,7 @@ def _between(ledger: Ledger, entry: Entry, chance: random.Random) -> datetime.da
 def _restored(stack: Stack, pgstack: Run, target: str) -> list[int]:
     """The ledger's numbers in a cluster restored to that target, as `restore run` would restore it."""
     plan = json.loads(pgstack("restore", "plan", "--to", target, "--json", of=stack).stdout)
-    lsn = f"{plan['stop'] >> 32:X}/{plan['stop'] & 0xFFFFFFFF:X}" if plan["stop"] is not None else ""
-    origin = Origin(backup=plan["backup"]["label"], lsn=lsn, timeline=plan["timeline"])
+    origin = Origin(backup=plan["backup"]["label"], lsn=lsn_text(plan["stop"]), timeline=plan["timeline"])
     backup = stack.container("backup")
     container = stack.engine.containers.run(
         backup.attrs["Image"],

@@ -46,7 +46,14 @@ def test_a_stack_s_name_makes_host_names(name: str) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    ['{"1": {"backup": "20261121-231620F"}}', '{"2": {"backup": "latest"}}', '{"2": {"lsn": "0/0"}}', "[2]", "{2"],
+    [
+        '{"1": {"backup": "20261121-231620F", "lsn": "0/1", "timeline": 1}}',
+        '{"2": {"backup": "latest", "lsn": "0/1", "timeline": 1}}',
+        '{"2": {"backup": "20261121-231620F", "lsn": "", "timeline": 1}}',
+        '{"2": {"lsn": "0/0"}}',
+        "[2]",
+        "{2",
+    ],
 )
 def test_a_restored_cluster_that_names_no_backup_or_the_live_one_s_number_is_one_line(given: str) -> None:
     (line,) = problems(generations=given)

@@ -42,6 +42,7 @@ def stack(tmp_path: Path) -> Stack:
         "postgres_container": "pgstack-dev-postgres",
         "pooler_container": "pgstack-dev-pooler",
         "backup_container": "pgstack-dev-backup",
+        "drills_container": "pgstack-dev-drills",
     }
     for app in ("dovvybuddy", "maps"):
         outputs |= {

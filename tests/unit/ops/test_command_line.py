@@ -14,7 +14,21 @@ from typer.testing import CliRunner
 from ops.verbs import app
 
 REPO = Path(__file__).parents[3]
-VERBS = ("status", "env", "psql", "logs", "start", "stop", "reset", "seed", "recover", "migrate", "backup", "keys")
+VERBS = (
+    "status",
+    "env",
+    "psql",
+    "logs",
+    "start",
+    "stop",
+    "reset",
+    "seed",
+    "recover",
+    "migrate",
+    "backup",
+    "drill",
+    "keys",
+)
 
 
 def pgstack(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -40,7 +54,7 @@ def test_help_names_every_verb_and_the_exit_codes() -> None:
     [
         *VERBS[:9],
         *(f"migrate {it}" for it in ("plan", "up", "down", "check", "revision", "sum", "lint", "repair", "rehearse")),
-        *("backup now", "backup list", "keys export"),
+        *("backup now", "backup list", "drill", "drill list", "keys export"),
     ],
 )
 def test_every_verb_has_an_example_in_its_help(verb: str) -> None:

@@ -91,7 +91,7 @@ def test_each_kind_of_target_ends_at_its_transaction_from_the_newest_backup_befo
 def test_where_nothing_was_committed_since_the_backup_its_end_is_the_target() -> None:
     found = planned("2026-11-21 10:02:30", there=SEGMENTS[7:8], backups=[backup(2, 8)])
 
-    assert (found.kept, found.stop, found.newest, found.discarded) == (None, None, None, 0)
+    assert (found.kept, found.stop, found.newest, found.discarded) == (None, 8 * SEGMENT + 75, None, 0)
 
 
 def test_a_missing_segment_on_the_way_is_named_and_one_elsewhere_is_not() -> None:
@@ -139,9 +139,10 @@ def test_the_archive_s_listing_and_pg_waldump_s_lines_are_read() -> None:
       "16-1/0000000100000000/000000010000000000000002-02427b3aa95d863cb8593f58c99870acc60f7c6e.zst":
         {"type":"file","size":768,"time":1795302980},
       "16-1/0000000100000000/000000010000000000000002.00000028.backup":{"type":"file","size":400,"time":1795302981}}"""
-    assert segments(listing) == (
-        Segment("000000010000000000000002", datetime.datetime(2026, 11, 21, 23, 16, 20, tzinfo=datetime.UTC)),
-    )
+    came = datetime.datetime(2026, 11, 21, 23, 16, 20, tzinfo=datetime.UTC)
+    folder, name = "archive/main/16-1/0000000100000000", "000000010000000000000002"
+    path = f"{folder}/{name}-02427b3aa95d863cb8593f58c99870acc60f7c6e.zst"
+    assert segments(listing) == (Segment(name, came, path),)
     dumped = """\
 rmgr: Transaction len: 98, tx:  947, lsn: 0/048B3EA0, prev 0/048B3E60, desc: COMMIT 2026-11-21 23:16:23.396007 UTC; i
 rmgr: Transaction len: 34, tx:  948, lsn: 0/048B4000, prev 0/048B3EA0, desc: ABORT 2026-11-21 23:16:23.397000 UTC

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from ops.restoring.timelines import Fork, Line, by_age, forks, live_at
+from db.drills.timelines import Fork, forks
+from ops.restoring.timelines import Line, by_age, live_at
 from ops.restoring.wal import SEGMENT, Point, Records, Segment, named
 
 START = datetime.datetime(2026, 11, 21, 10, 0, tzinfo=datetime.UTC)

@@ -9,6 +9,7 @@ from db.migrations import Revision
 from ops.locks import Lock
 from ops.readings.certificates import Certificate
 from ops.readings.containers import State
+from ops.readings.drills import Drill, Drills
 from ops.readings.pooler import Pool, Pooler
 from ops.readings.repository import Backup, BackupContainer, Disk, Maintenance, Repository
 from ops.readings.server import Database, Server
@@ -232,3 +233,34 @@ def test_an_edited_file_and_one_that_this_checkout_lacks_are_differences() -> No
     newer = compare(FILES, at("0003_c", "0001_a", "0002_b", "0003_c"))
     assert newer.pending == ()
     assert "0003_c is applied but has no file here" in problems(replace(WELL, databases=(newer,)))
+
+
+def drilled(age: float, *, passed: bool = True, compared: int = 7, problems: tuple[str, ...] = ()) -> Drill:
+    ended = datetime.datetime.fromtimestamp(NOW - age, datetime.UTC)
+    return Drill(ended, ended, passed, problems, None, "b", compared, 9, {}, 1.0, 1.0, interrupted_before=False)
+
+
+def drills(*made: Drill, since: float = 9 * DAY, broken: str | None = None) -> Survey:
+    return replace(WELL, drills=Drills(datetime.datetime.fromtimestamp(NOW - since, datetime.UTC), made, broken))
+
+
+def test_a_drill_that_passed_within_two_days_is_well() -> None:
+    assert problems(drills(drilled(9 * DAY), drilled(DAY))) == ""
+    assert problems(drills(since=DAY)) == ""
+
+
+def test_no_drill_that_compared_something_within_two_days_is_a_problem_where_data_must_not_be_lost() -> None:
+    assert "the last restore drill passed 3 d ago" in problems(drills(drilled(3 * DAY)))
+    assert "the last restore drill passed 3 d ago" in problems(drills(drilled(3 * DAY), drilled(60, compared=0)))
+    assert "the last restore drill never passed" in problems(drills(since=3 * DAY))
+    assert problems(drills(since=3 * DAY), lasting=False) == ""
+    assert "the last restore drill never passed" in notes(drills(since=3 * DAY), lasting=False)
+
+
+def test_a_failed_drill_and_broken_evidence_are_problems_everywhere() -> None:
+    failed = drills(
+        drilled(DAY), drilled(2 * 3600, passed=False, problems=("maps.users: gone", "more")), broken="line 1"
+    )
+    told = problems(failed, lasting=False)
+    assert "the last restore drill failed 2 h ago: maps.users: gone (and 1 more:" in told
+    assert "was tampered with or damaged: line 1" in told

@@ -1,0 +1,144 @@
+"""Each minute a row in the live cluster, and a line about it outside: what a restored copy must and must not hold."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+FOLDER = "heartbeats"
+_KEPT = 10  # rows in the live cluster
+_PREPARE = """\
+CREATE SCHEMA IF NOT EXISTS pgstack;
+CREATE TABLE IF NOT EXISTS pgstack.heartbeat (
+  number bigint PRIMARY KEY,
+  before pg_lsn NOT NULL DEFAULT pg_current_wal_insert_lsn(),
+  at timestamptz NOT NULL DEFAULT clock_timestamp()
+)"""
+_BEAT = """\
+INSERT INTO pgstack.heartbeat (number) SELECT coalesce(max(number), 0) + 1 FROM pgstack.heartbeat
+RETURNING number, before - '0/0', pg_current_xact_id()::text"""
+_COMMITTED = """\
+SELECT pg_xact_commit_timestamp(%s::xid), pg_current_wal_insert_lsn() - '0/0',
+  ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int"""
+_TRIM = "DELETE FROM pgstack.heartbeat WHERE number <= (SELECT max(number) - %s FROM pgstack.heartbeat)"
+_ROWS = "SELECT number, before - '0/0' FROM pgstack.heartbeat ORDER BY number"
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """A committed one; its commit lies in the WAL after `before` and not after `after` (bytes from 0/0)."""
+
+    number: int
+    xid: int
+    at: datetime.datetime
+    before: int
+    after: int
+    timeline: int
+
+    @classmethod
+    def read(cls, given: dict[str, Any]) -> Heartbeat:
+        """From a line of the ledger."""
+        named = {name: given[name] for name in cls.__dataclass_fields__}
+        return cls(**{**named, "at": datetime.datetime.fromisoformat(given["at"])})
+
+    def described(self) -> dict[str, Any]:
+        """As a line of the ledger."""
+        return asdict(self) | {"at": self.at.isoformat()}
+
+
+def prepare(live: psycopg.Connection[Any]) -> None:
+    """Make the table where there is none."""
+    found = live.execute("SELECT to_regclass('pgstack.heartbeat')").fetchone()
+    if found == (None,):
+        live.execute(_PREPARE)
+
+
+def beat(live: psycopg.Connection[Any]) -> tuple[int, int, int]:
+    """Commit one; its number, where the WAL was before (bytes), and its transaction.
+
+    Not waited for the disk: between the snapshots around it (ledger.py) as little as possible must happen.
+    """
+    row = live.execute(_BEAT).fetchone()
+    assert row is not None  # noqa: S101 - INSERT ... RETURNING gives one
+    number, before, xid = row
+    return int(number), int(before), int(xid)
+
+
+def note(live: psycopg.Connection[Any], folder: Path, number: int, before: int, xid: int) -> Heartbeat:
+    """Once it is on the server's disk: a line about it, which is on disk when this returns. Old rows go."""
+    row = live.execute(_COMMITTED, [str(xid % 2**32)]).fetchone()
+    assert row is not None  # noqa: S101 - a SELECT without FROM gives one
+    at, after, timeline = row
+    flush(live)
+    live.execute(_TRIM, [_KEPT])
+    beaten = Heartbeat(number, xid, at, before, int(after), timeline)
+    _append(folder / FOLDER / f"{at.astimezone(datetime.UTC):%Y-%m-%d}.jsonl", json.dumps(beaten.described()))
+    return beaten
+
+
+def flush(live: psycopg.Connection[Any]) -> None:
+    """Return when all that was committed is on the server's disk."""
+    with live.transaction():
+        live.execute("SET LOCAL synchronous_commit = on")
+        live.execute("SELECT pg_logical_emit_message(true, 'pgstack', '')")
+
+
+def lines(folder: Path) -> list[Heartbeat]:
+    """All that are noted, in the order of their lines."""
+    return list(_lines(folder))
+
+
+def forget(folder: Path, until: datetime.datetime) -> None:
+    """Remove the files of days before the day of `until`."""
+    for path in (folder / FOLDER).glob("*.jsonl"):
+        if path.stem < f"{until:%Y-%m-%d}":
+            path.unlink()
+
+
+def held(copy: psycopg.Connection[Any]) -> list[tuple[int, int]]:
+    """Number, and where the WAL was before it, of each row in a copy."""
+    return [(int(number), int(before)) for number, before in copy.execute(_ROWS)]
+
+
+def judged(noted: Sequence[Heartbeat], rows: Sequence[tuple[int, int]], target: int, timeline: int) -> list[str]:
+    """What is wrong with the heartbeats of a copy that was to end at `target` (bytes from 0/0), each a line."""
+    ours = {it.number: it for it in noted if it.timeline == timeline}
+    problems = [
+        f"heartbeat {number} is in the copy, but was committed after the target"
+        for number, before in rows
+        if before >= target or (number in ours and ours[number].before >= target)
+    ]
+    due = max((it for it in ours.values() if it.after <= target), key=lambda it: it.after, default=None)
+    newest = max((number for number, _ in rows), default=0)
+    if due is not None and newest < due.number:
+        problems.append(
+            f"heartbeat {due.number} was committed before the target, at {due.at:%Y-%m-%d %H:%M:%S} UTC, and is not in"
+            f" the copy, whose newest is {newest or 'none'}"
+        )
+    return problems
+
+
+def _lines(folder: Path) -> Iterator[Heartbeat]:
+    for path in sorted((folder / FOLDER).glob("*.jsonl")):
+        for line in path.read_text().splitlines():
+            try:
+                yield Heartbeat.read(json.loads(line))
+            except ValueError:  # the host went down while it was written
+                continue
+
+
+def _append(path: Path, line: str) -> None:
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(descriptor, f"{line}\n".encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,21 @@
+"""The plan of a restore from the repository that a stack's backup container serves."""
+
+from __future__ import annotations
+
+import functools
+
+from db.drills.timelines import forks
+from ops.engine import Engine
+from ops.readings.repository import repository
+from ops.restoring import wal
+from ops.restoring.plan import Plan, plan
+from ops.restoring.targets import Target
+
+
+def planned(target: Target, engine: Engine, container: str) -> Plan:
+    """Raises OpsError for a target that nothing leads to, EngineError for an archive that can't be read."""
+    read = functools.partial(wal.read, engine, container)
+    segments = wal.listed(engine, container)
+    any_of = {it.timeline: it for it in segments}
+    history = functools.cache(lambda timeline: forks(wal.history(engine, container, any_of[timeline])))
+    return plan(target, repository(engine, container).backups, segments, read, history)
