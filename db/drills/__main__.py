@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from db.drills import evidence, heartbeats, ledger, scratch
-from db.drills.drill import FAILURES, Drill, Plan, Wanted, look
+from db.drills.drill import FAILURES, INTERRUPTED, Drill, Plan, Wanted, look
 from db.drills.places import EVIDENCE, FILES, LIVE, connect
 from db.drills.repository import DrillError
 
@@ -56,7 +56,8 @@ def _serve(_: argparse.Namespace) -> bool:
     if not since.exists():
         (EVIDENCE / evidence.NAME).touch(mode=0o600)
         since.write_text(datetime.datetime.now(datetime.UTC).isoformat())
-    scratch.clean()
+    if scratch.clean():
+        (EVIDENCE / INTERRUPTED).touch()  # for the next drill to say
     scheduler = subprocess.Popen(["supercronic", "-no-reap", "-quiet", "-passthrough-logs", str(FILES / "crontab")])
     signal.signal(signal.SIGHUP, lambda _, __: scheduler.send_signal(signal.SIGUSR2))
     # everything at once: the scheduler would wait for what it started, and an entry's moment may be an hour away

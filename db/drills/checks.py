@@ -36,7 +36,8 @@ def check(target: Target, entry: Entry | None, folder: Path, say: Callable[[str]
     with connect(SCRATCH) as copy:
         names = databases(copy)
         held = heartbeats.held(copy) if _beats(copy) else []
-    found.problems += heartbeats.judged(heartbeats.lines(folder), held, target.lsn, target.timeline)
+    last = entry.heartbeat.number if entry else None
+    found.problems += heartbeats.judged(heartbeats.lines(folder), held, target.lsn, target.timeline, last)
     for name in names:
         say(f"every table of {name}")
         _compare(name, entry, found)

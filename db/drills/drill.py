@@ -23,6 +23,7 @@ from db.drills.repository import Backup, DrillError, Repository
 from db.drills.scratch import Target
 
 _PLAN = SCRATCH / "plan.json"
+INTERRUPTED = "interrupted"
 _KEY = FILES / "key.pem"
 _ARCHIVED_WITHIN = 120  # seconds; twice the server's archive_timeout
 _TOLD = 50  # problems; a damaged table can have one a row
@@ -86,7 +87,9 @@ class Drill:
         """All of it; whether everything was as it should be."""
         began = _now()
         self.facts = {"began": began.isoformat(), "asked": self.wanted.target is not None}
-        self.facts["interrupted_before"] = scratch.clean()
+        marker = EVIDENCE / INTERRUPTED
+        self.facts["interrupted_before"] = scratch.clean() or marker.exists()
+        marker.unlink(missing_ok=True)
         self.facts |= {"recovery_seconds": None, "recovery_point_seconds": None, **Findings().described()}
         try:
             there = look()

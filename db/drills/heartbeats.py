@@ -107,15 +107,27 @@ def held(copy: psycopg.Connection[Any]) -> list[tuple[int, int]]:
     return [(int(number), int(before)) for number, before in copy.execute(_ROWS)]
 
 
-def judged(noted: Sequence[Heartbeat], rows: Sequence[tuple[int, int]], target: int, timeline: int) -> list[str]:
-    """What is wrong with the heartbeats of a copy that was to end at `target` (bytes from 0/0), each a line."""
+def judged(
+    noted: Sequence[Heartbeat], rows: Sequence[tuple[int, int]], target: int, timeline: int, last: int | None = None
+) -> list[str]:
+    """What is wrong with the heartbeats of a copy that was to end at `target` (bytes from 0/0), each a line.
+
+    Where it was to end with a heartbeat's own commit, `last` is its number.
+    """
     ours = {it.number: it for it in noted if it.timeline == timeline}
+
+    def after(number: int, before: int) -> bool:
+        if last is not None:
+            return number > last
+        return before >= target or (number in ours and ours[number].before >= target)
+
     problems = [
         f"heartbeat {number} is in the copy, but was committed after the target"
         for number, before in rows
-        if before >= target or (number in ours and ours[number].before >= target)
+        if after(number, before)
     ]
-    due = max((it for it in ours.values() if it.after <= target), key=lambda it: it.after, default=None)
+    due = ours.get(last) if last is not None else None
+    due = due or max((it for it in ours.values() if it.after <= target), key=lambda it: it.after, default=None)
     newest = max((number for number, _ in rows), default=0)
     if due is not None and newest < due.number:
         problems.append(

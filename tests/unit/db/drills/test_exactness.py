@@ -47,6 +47,13 @@ def test_a_heartbeat_past_the_target_is_told_by_its_own_position_and_by_the_ledg
         assert told == f"heartbeat {row[0]} is in the copy, but was committed after the target"
 
 
+def test_a_copy_that_was_to_end_with_a_heartbeat_ends_with_exactly_that() -> None:
+    noted = [beat(1), replace(beat(2), after=2900), replace(beat(3), before=2500)]  # noted late: the positions overlap
+    assert judged(noted, [(1, 1000), (2, 2000)], 2900, 1, last=2) == []
+    assert len(judged(noted, [(1, 1000), (2, 2000), (3, 2500)], 2900, 1, last=2)) == 1
+    assert len(judged(noted, [(1, 1000)], 2900, 1, last=2)) == 1
+
+
 @pytest.mark.parametrize(("rows", "newest"), [([(1, 1000)], "1"), ([], "none")])
 def test_a_heartbeat_that_was_due_and_is_missing_is_told(rows: list[tuple[int, int]], newest: str) -> None:
     (told,) = judged(NOTED, rows, NOTED[1].after, 1)
