@@ -133,6 +133,7 @@ class Settings(BaseModel):
     backup_incremental: Cron = "30 */4 * * *"
     keep_full: Annotated[int, Field(ge=1, le=100)] = 2
     keep_differential: Annotated[int, Field(ge=1, le=100)] = 7
+    wal_full: Literal["serve", "stop"] = "serve"
 
     @field_validator("apps")
     @classmethod
@@ -217,6 +218,7 @@ _ALLOWED: Mapping[str, Callable[[], str]] = {
     "backupIncremental": lambda: 'give five cron fields such as "30 */4 * * *"',
     "keepFull": lambda: "give a number from 1 to 100",
     "keepDifferential": lambda: "give a number from 1 to 100",
+    "walFull": lambda: "give serve or stop",
 }
 _EXAMPLE = {
     "memory": "pgstack:memory 4GB",

@@ -193,7 +193,7 @@ def _facts(console: Console, stack: Stack, read: Survey) -> None:
             else f"last segment archived {ago(server.archived_ago)}"
         )
         waits = f", the oldest for {span(server.oldest_ago)}" if server.oldest_ago is not None else ""
-        facts.append(("WAL", f"{last}, {server.waiting} waiting{waits}"))
+        facts.append(("WAL", f"{last}, {server.waiting} ({size(server.waiting_bytes)}) waiting{waits}"))
     if read.backups:
         for disk in read.backups.disks:
             used = "not counted in time" if disk.used is None else size(disk.used)

@@ -143,7 +143,7 @@ def crontab(settings: Settings) -> str:
         f"{settings.backup_full} {backup} --type=full\n"
         f"{settings.backup_differential} {backup} --type=diff\n"
         f"{settings.backup_incremental} {backup} --type=incr\n"
-        + maintenance.crontab(settings.maintenance, settings.apps)
+        "* * * * * /usr/local/lib/pgstack/full-after-loss\n" + maintenance.crontab(settings.maintenance, settings.apps)
     )
 
 

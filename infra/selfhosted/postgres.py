@@ -21,6 +21,10 @@ ADMIN = "pgstack_admin"  # created by the image, logs in by certificate only
 POOLER_LOOKUP = "pgbouncer_auth"
 PORT = 5432
 _MIB = 1024**2
+_ARCHIVE = {  # docker/postgres/archive drops WAL before it fills the disk; the other never does
+    "serve": "/usr/local/lib/pgstack/archive",
+    "stop": "pgbackrest --stanza=main archive-push",
+}
 
 
 @dataclass(frozen=True)
@@ -162,7 +166,7 @@ max_wal_size = {_mb(sizing.max_wal_size)}
 min_wal_size = {_mb(sizing.min_wal_size)}
 checkpoint_timeout = 15min
 wal_compression = pglz  # lz4 is not compiled in everywhere
-archive_command = 'pgbackrest --stanza=main archive-push %p'
+archive_command = '{_ARCHIVE[settings.wal_full]} %p'
 archive_timeout = 60  # an idle server's last row is archived within a minute
 max_slot_wal_keep_size = {_mb(4 * sizing.max_wal_size)}  # a forgotten slot must not fill the disk
 
