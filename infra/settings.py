@@ -100,7 +100,10 @@ class Origin(BaseModel):
 
 
 class Settings(BaseModel):
-    """The frozen settings of one stack; `memory` in bytes, `slow_query` in milliseconds, ports 0 for "choose"."""
+    """The frozen settings of one stack.
+
+    `memory` and `reserve` in bytes, `slow_query` in milliseconds, ports 0 for "choose".
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=_camel)
 
@@ -133,6 +136,7 @@ class Settings(BaseModel):
     backup_incremental: Cron = "30 */4 * * *"
     keep_full: Annotated[int, Field(ge=1, le=100)] = 2
     keep_differential: Annotated[int, Field(ge=1, le=100)] = 7
+    reserve: Annotated[int, BeforeValidator(size)] = 256 * MIB
     wal_full: Literal["serve", "stop"] = "serve"
 
     @field_validator("apps")
@@ -218,6 +222,7 @@ _ALLOWED: Mapping[str, Callable[[], str]] = {
     "backupIncremental": lambda: 'give five cron fields such as "30 */4 * * *"',
     "keepFull": lambda: "give a number from 1 to 100",
     "keepDifferential": lambda: "give a number from 1 to 100",
+    "reserve": lambda: "give a size such as 256MB or 1GB, 0MB for none",
     "walFull": lambda: "give serve or stop",
 }
 _EXAMPLE = {

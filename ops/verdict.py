@@ -60,6 +60,8 @@ def judge(survey: Survey, *, lasting: bool, stack: str, now: float | None = None
         problems += _repository(survey.backups)
         # a developer's machine sleeps at night, and no schedule runs meanwhile
         (problems if lasting else notes).extend(archiving.late(survey.backups, now))
+        if survey.backups.reserve == 0:
+            notes.append("the reserve on the data volume is freed: `pulumi up` makes it again once there is room")
         lost, gaps = archiving.lost(survey.backups)
         problems += lost
         notes += gaps

@@ -7,6 +7,7 @@ import pulumi
 
 from db import apps
 from infra.platform import AppUrls, Platform
+from infra.selfhosted import reserve
 from infra.selfhosted.administration import Administration
 from infra.selfhosted.backups import Backups, BackupsArgs, Stanza
 from infra.selfhosted.budget import share_out
@@ -67,6 +68,7 @@ class SelfHosted(pulumi.ComponentResource):
             port=credentials.port("direct", host.direct_port),
         )
         postgres = Postgres("postgres", names, live, child(self))
+        reserve.keep(engine, names("postgres"), settings.reserve, postgres.ready)
         restored = {
             number: Restored(
                 f"generation-{number}",

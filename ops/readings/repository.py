@@ -28,6 +28,7 @@ df -kP /var/lib/postgresql /var/lib/pgbackrest | tail -n +2
 timeout 1 du -skx /var/lib/postgresql /var/lib/pgbackrest || true
 stat -c 'scheduled %Z' /etc/pgstack/crontab
 sed -nE 's/^(.*) pgbackrest .*backup --type=([a-z]+).*/schedule \\2 \\1/p' /etc/pgstack/crontab
+stat -c 'reserve %s' /var/lib/postgresql/reserve 2>/dev/null || true
 /usr/local/lib/pgstack/lost-wal || true
 grep -H . /run/postgresql/maintenance-* 2>/dev/null || true
 """
@@ -102,6 +103,7 @@ class BackupContainer:
     scheduled: float | None = None  # when the schedule was last written, seconds since 1970
     schedule: Mapping[str, str] = field(default_factory=dict)  # type of backup to when it is due, as cron says it
     lost: tuple[Loss, ...] = ()  # oldest first
+    reserve: int | None = None  # bytes kept on the data volume; 0: freed, None: there never was one
 
 
 def ask(engine: Engine, container: str) -> BackupContainer:
@@ -143,6 +145,7 @@ def parse(text: str) -> BackupContainer:
         scheduled,
         dict(_SCHEDULE.findall(text)),
         losses(text),
+        next((int(line.split()[1]) for line in lines if line.startswith("reserve ")), None),
     )
 
 

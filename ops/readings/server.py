@@ -24,7 +24,7 @@ SELECT json_build_object(
              WHERE name LIKE '%.ready'),
   'waiting_bytes', (SELECT count(*) * pg_size_bytes(current_setting('wal_segment_size'))
              FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'),
-  'drops', current_setting('archive_command') LIKE '%/pgstack/archive %',
+  'drops', current_setting('archive_command') LIKE '%queue-max%',
   'damaged', (SELECT coalesce(json_object_agg(coalesce(datname, 'shared'), checksum_failures), '{}')
              FROM pg_stat_database WHERE checksum_failures > 0));
 """

@@ -57,6 +57,7 @@ pgBackRest 2.55.1
 scheduled 1795250000
 schedule full 0 2 * * 0
 schedule incr 30 */4 * * *
+reserve 268435456
 lost 000000010000000000000006 000000010000000000000009 1795250000
 /run/postgresql/maintenance-bots:0 1795254570
 /run/postgresql/maintenance-dovvy_buddy:3 1795254571
@@ -108,6 +109,7 @@ def test_backups_and_disks_are_read_from_one_answer() -> None:
     ]  # fmt: skip
     assert read.scheduled == 1795250000.0
     assert read.schedule == {"full": "0 2 * * 0", "incr": "30 */4 * * *"}
+    assert read.reserve == 256 * 1024**2
     assert [(it.first[-1], it.last[-1], it.since.timestamp()) for it in read.lost] == [("6", "9", 1795250000)]
     assert repository.parse(json.dumps([STANZA])).maintenance == ()
 

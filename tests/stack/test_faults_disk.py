@@ -1,0 +1,130 @@
+"""The disk under the data volume runs full: what the operator chose happens, and it is mended as the runbook says."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import tenacity
+from docker.errors import APIError
+
+from tests.deployment import NewStack, Run, Stack
+from tests.stack.repository import ARCHIVE
+from tests.stack.runbooks import blocks, typed
+from tests.stack.small_disk import small_disk
+from tests.stack.writer import writing
+
+_SEGMENT = "SELECT pg_logical_emit_message(true, 'fault', 'x'); SELECT pg_switch_wal()"  # 16 MB of WAL
+within_minutes = tenacity.retry(
+    stop=tenacity.stop_after_delay(180),
+    wait=tenacity.wait_fixed(0.5),
+    retry=tenacity.retry_if_exception_type((AssertionError, APIError)),
+    reraise=True,
+)
+
+
+@pytest.fixture(scope="module")
+def small(new_stack: NewStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack whose data volume lies on a disk of 1.6 GB."""
+    it = new_stack("preview")
+    with small_disk(it, tmp_path_factory.mktemp("disk"), "1600M"):
+        it.configure("apps", '["dovvybuddy"]')
+        it.up()
+        yield it
+
+
+@contextmanager
+def archive_broken(stack: Stack) -> Iterator[None]:
+    """The repository takes no WAL."""
+    stack.execute("backup", "sh", "-c", f"chmod 500 {ARCHIVE}/*")
+    try:
+        yield
+    finally:
+        stack.execute("backup", "sh", "-c", f"chmod 750 {ARCHIVE}/*")
+
+
+def status(pgstack: Run, stack: Stack, code: int = 1) -> dict[str, Any]:
+    read = json.loads(pgstack("status", "--json", of=stack, code=code).stdout)
+    assert isinstance(read, dict)
+    return read
+
+
+def test_where_serving_goes_first_wal_is_dropped_before_the_disk_is_full_and_a_full_backup_mends_it(
+    small: Stack, pgstack: Run
+) -> None:
+    pgstack("backup", "point", "before-the-loss", of=small)
+
+    @within_minutes
+    def fill_until_dropped() -> None:
+        small.admin_sql(_SEGMENT)
+        assert b"dropped WAL file" in small.container("postgres").logs(tail=500)
+
+    with writing(small) as writer:
+        with archive_broken(small):
+            fill_until_dropped()
+            writer.write_some()
+            read = status(pgstack, small)
+            assert any("is lost; a full backup is taken by itself as soon as" in it for it in read["problems"])
+            meanwhile = small.admin_sql("SELECT clock_timestamp()")
+            fulls = [it["label"] for it in read["backups"]["repository"]["backups"] if it["type"] == "full"]
+        small.admin_sql(_SEGMENT)
+
+        @within_minutes
+        def mended() -> list[str]:
+            read = status(pgstack, small)
+            assert [it for it in read["problems"] if "WAL" in it] == []
+            notes: list[str] = read["notes"]
+            assert [it for it in read["backups"]["repository"]["backups"] if it["label"] not in fulls]
+            return notes
+
+        (note,) = mended()
+        assert writer.failures == []
+    assert re.fullmatch(r"no restore leads to between .* UTC and .* UTC: WAL .* is lost", note)
+    assert note in pgstack("backup", "list", of=small).stdout
+    (first, last) = re.findall(r"WAL (\w+)(?: to (\w+))? is lost", note)[0]
+    assert int(last, 16) > int(first, 16)
+    said = small.execute("backup", "pgbackrest", "--stanza=main", "info")
+    assert said.count("full backup") == 2
+    pgstack("restore", "plan", "--to", "before-the-loss", of=small)
+    pgstack("restore", "plan", "--to", "latest", of=small)
+    said = pgstack("restore", "plan", "--to", meanwhile, of=small, code=1).stderr
+    assert f"WAL segment {first} is not in the repository" in said
+
+
+def test_where_keeping_the_wal_goes_first_the_server_stops_and_the_runbook_brings_it_back_with_every_row(
+    small: Stack, pgstack: Run
+) -> None:
+    first, free, start, *rest = blocks("disk-full.md")
+    small.configure("walFull", "stop")
+    small.up()
+    reserve = "stat -c %s /var/lib/postgresql/reserve"
+    assert small.execute("backup", "sh", "-c", reserve).strip() == str(256 * 1024**2)
+
+    with writing(small) as writer:
+        writer.write_some()
+        with archive_broken(small):
+            until_full(small)
+            assert "No space left on device" in typed(small, [first])
+            said = typed(small, [first.splitlines()[0], free, start])
+            assert "freed 256.0 MB under volume" in said
+            writer.write_some()
+            assert any("attempt to archive WAL failed" in it for it in status(pgstack, small)["problems"])
+        said = typed(small, [first.splitlines()[0], *rest])
+        writer.write_some()
+
+    assert "restore point disk-mended-" in said
+    assert "0 (0 B) waiting" in said
+    assert len(re.findall(r"^20\S+F ", said, re.MULTILINE)) == 2  # the full backups of before: none was needed
+    assert small.execute("backup", "sh", "-c", reserve).strip() == str(256 * 1024**2)
+    assert b"PANIC" in small.container("postgres").logs(tail=5000)
+    assert small.plan() == []
+
+
+@within_minutes
+def until_full(stack: Stack) -> None:
+    """16 MB at a time until the server is gone."""
+    code, _ = stack.container("postgres").exec_run(["psql", "-qAtc", f"{_SEGMENT}"])
+    assert code != 0
+    assert not stack.serves("postgres")
