@@ -16,7 +16,7 @@ from tests.stack.runbooks import blocks, typed
 from tests.stack.small_disk import small_disk
 from tests.stack.writer import writing
 
-_SEGMENT = "SELECT pg_logical_emit_message(true, 'fault', 'x'); SELECT pg_switch_wal()"  # 16 MB of WAL
+_SEGMENTS = "SELECT pg_logical_emit_message(true, 'fault', 'x'), pg_switch_wal() FROM generate_series(1, 8)"  # 128 MB
 within_minutes = tenacity.retry(
     stop=tenacity.stop_after_delay(180),
     wait=tenacity.wait_fixed(0.5),
@@ -27,9 +27,9 @@ within_minutes = tenacity.retry(
 
 @pytest.fixture(scope="module")
 def small(new_stack: NewStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack whose data volume lies on a disk of 1.6 GB."""
+    """A stack whose data volume lies on a disk of 2.2 GB."""
     it = new_stack("preview")
-    with small_disk(it, tmp_path_factory.mktemp("disk"), "1600M"):
+    with small_disk(it, tmp_path_factory.mktemp("disk"), "2200M"):
         it.configure("apps", '["dovvybuddy"]')
         it.up()
         yield it
@@ -58,7 +58,7 @@ def test_where_serving_goes_first_wal_is_dropped_before_the_disk_is_full_and_a_f
 
     @within_minutes
     def fill_until_dropped() -> None:
-        small.admin_sql(_SEGMENT)
+        small.admin_sql(_SEGMENTS)
         assert b"dropped WAL file" in small.container("postgres").logs(tail=500)
 
     with writing(small) as writer:
@@ -69,7 +69,7 @@ def test_where_serving_goes_first_wal_is_dropped_before_the_disk_is_full_and_a_f
             assert any("is lost; a full backup is taken by itself as soon as" in it for it in read["problems"])
             meanwhile = small.admin_sql("SELECT clock_timestamp()")
             fulls = [it["label"] for it in read["backups"]["repository"]["backups"] if it["type"] == "full"]
-        small.admin_sql(_SEGMENT)
+        small.admin_sql(_SEGMENTS)
 
         @within_minutes
         def mended() -> list[str]:
@@ -124,7 +124,7 @@ def test_where_keeping_the_wal_goes_first_the_server_stops_and_the_runbook_bring
 
 @within_minutes
 def until_full(stack: Stack) -> None:
-    """16 MB at a time until the server is gone."""
-    code, _ = stack.container("postgres").exec_run(["psql", "-qAtc", f"{_SEGMENT}"])
+    """Write until the server is gone."""
+    code, _ = stack.container("postgres").exec_run(["psql", "-qAtc", _SEGMENTS])
     assert code != 0
     assert not stack.serves("postgres")
