@@ -156,8 +156,10 @@ def _repository(backups: BackupContainer) -> Iterator[str]:
         yield f"the backup repository is not sound ({repository.message}): `pgstack logs backup` says why"
     yield from (
         f"backup {it.label} holds pages with wrong checksums: the data is damaged, keep the older backups"
-        for it in repository.backups
-        if it.failed
+        " (docs/runbooks/corrupted-page.md)"
+        for number, it in enumerate(repository.backups)
+        # a full backup reads every page
+        if it.failed and not any(after.type == "full" and not after.failed for after in repository.backups[number:])
     )
 
 

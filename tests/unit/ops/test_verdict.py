@@ -198,6 +198,13 @@ def test_a_backup_with_damaged_pages_is_a_problem() -> None:
     assert "wrong checksums" in problems(replace(WELL, backups=bad))
 
 
+def test_damaged_pages_are_no_problem_any_more_once_a_full_backup_found_none() -> None:
+    then = (replace(backup(), failed=True), backup("diff"))
+    for there, said in ((then, True), ((*then, backup()), False)):
+        bad = replace(BACKUPS, repository=replace(REPOSITORY, backups=there))
+        assert ("wrong checksums" in problems(replace(WELL, backups=bad))) is said
+
+
 def maintained(**last: Maintenance) -> Survey:
     """A stack whose bots have a daily maintenance, by a schedule that is three days old."""
     database = Database("bots", "0002_b", {it: f"sum of {it}" for it in ("0001_a", "0002_b")})
