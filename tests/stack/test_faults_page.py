@@ -13,7 +13,7 @@ _TABLE = "maps.verifications"
 
 @pytest.mark.fault(
     "a page corrupted",
-    seen="`invalid page in block ...` (SQLSTATE XX001); `pgstack status` names the database, and the backup that has it",
+    seen="`invalid page in block ...` (SQLSTATE XX001); `pgstack status` names the database and the backup",
     outcome="survived: the runbook for a corrupted page brings back every row",
 )
 def test_a_corrupted_page_is_seen_by_all_and_the_runbook_brings_back_every_row(stack: Stack, pgstack: Run) -> None:
