@@ -1,7 +1,7 @@
-"""A data volume on a disk of its own that is small enough to be filled: an ext4 file system in a file."""
+"""Volumes on disks of their own that are small enough to be filled: ext4 file systems in files."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -13,23 +13,27 @@ _POSTGRES = "999:999"
 
 
 @contextmanager
-def small_disk(stack: Stack, folder: Path, size: str) -> Iterator[None]:
-    """Lies under the data volume that the stack's first `up` will use; only root can make one. `size` as truncate's."""
-    file, volume = folder / "disk", f"{stack.prefix}-data"
-    for command in (
-        ["truncate", "--size", size, str(file)],
-        # an empty volume takes its owner from the image; this one has a lost+found
-        ["mkfs.ext4", "-q", "-F", "-m", "0", "-E", f"root_owner={_POSTGRES}", str(file)],
-    ):
-        subprocess.run(command, check=True, capture_output=True)
-    device = subprocess.run(
-        ["losetup", "--find", "--show", str(file)], check=True, capture_output=True, text=True
-    ).stdout.strip()
+def small_disks(stack: Stack, folder: Path, sizes: Mapping[str, str]) -> Iterator[None]:
+    """Lie under the volumes (role to size, as truncate's) that the stack's first `up` will use; only root can."""
+    devices = []
     try:
-        stack.engine.volumes.create(volume, driver_opts={"type": "ext4", "device": device})
+        for role, size in sizes.items():
+            file = folder / role
+            for command in (
+                ["truncate", "--size", size, str(file)],
+                # an empty volume takes its owner from the image; this one has a lost+found
+                ["mkfs.ext4", "-q", "-F", "-m", "0", "-E", f"root_owner={_POSTGRES}", str(file)],
+            ):
+                subprocess.run(command, check=True, capture_output=True)
+            attach = ["losetup", "--find", "--show", str(file)]
+            devices.append(subprocess.run(attach, check=True, capture_output=True, text=True).stdout.strip())
+            options = {"type": "ext4", "device": devices[-1]}
+            stack.engine.volumes.create(f"{stack.prefix}-{role}", driver_opts=options)
         yield
     finally:
         stack.remove()
-        with suppress(NotFound):
-            stack.engine.volumes.get(volume).remove()
-        subprocess.run(["losetup", "--detach", device], check=True, capture_output=True)
+        for role in sizes:
+            with suppress(NotFound):
+                stack.engine.volumes.get(f"{stack.prefix}-{role}").remove()
+        for device in devices:
+            subprocess.run(["losetup", "--detach", device], check=True, capture_output=True)

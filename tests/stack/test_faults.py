@@ -89,7 +89,7 @@ def test_a_killed_backup_is_no_backup_and_hinders_no_other(stack: Stack, pgstack
         stack.admin_sql("DROP TABLE public.filler", "maps")
     pgstack("backup", "now", "--type", "full")
     assert len(info(stack)["backup"]) == len(before) + 1
-    assert "status: ok" in pgbackrest(stack, "--output=text", "verify")
+    assert "status: ok" in pgbackrest(stack, "--output=text", "--verbose", "verify")
 
 
 @pytest.mark.fault(

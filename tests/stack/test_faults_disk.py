@@ -11,9 +11,9 @@ import tenacity
 from docker.errors import APIError
 
 from tests.deployment import NewStack, Run, Stack
-from tests.stack.repository import ARCHIVE
+from tests.stack.repository import REPOSITORY
 from tests.stack.runbooks import blocks, typed
-from tests.stack.small_disk import small_disk
+from tests.stack.small_disk import small_disks
 from tests.stack.writer import writing
 
 _SEGMENTS = "SELECT pg_logical_emit_message(true, 'fault', 'x'), pg_switch_wal() FROM generate_series(1, 8)"  # 128 MB
@@ -27,22 +27,24 @@ within_minutes = tenacity.retry(
 
 @pytest.fixture(scope="module")
 def small(new_stack: NewStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack whose data volume lies on a disk of 2.2 GB."""
+    """A stack whose data volume lies on a disk of 2.2 GB, and its repository on one of 400 MB."""
     it = new_stack("preview")
-    with small_disk(it, tmp_path_factory.mktemp("disk"), "2200M"):
+    with small_disks(it, tmp_path_factory.mktemp("disks"), {"data": "2200M", "repository": "400M"}):
         it.configure("apps", '["dovvybuddy"]')
         it.up()
         yield it
 
 
 @contextmanager
-def archive_broken(stack: Stack) -> Iterator[None]:
-    """The repository takes no WAL."""
-    stack.execute("backup", "sh", "-c", f"chmod 500 {ARCHIVE}/*")
+def repository_full(stack: Stack) -> Iterator[None]:
+    """Its disk has no block left."""
+    filler = f"{REPOSITORY}/filler"
+    write = f"for size in 1M 4k; do dd if=/dev/zero bs=$size status=none >>{filler} 2>/dev/null; done; true"
+    stack.execute("backup", "bash", "-c", write)
     try:
         yield
     finally:
-        stack.execute("backup", "sh", "-c", f"chmod 750 {ARCHIVE}/*")
+        stack.execute("backup", "rm", filler)
 
 
 def status(pgstack: Run, stack: Stack, code: int = 1) -> dict[str, Any]:
@@ -52,7 +54,7 @@ def status(pgstack: Run, stack: Stack, code: int = 1) -> dict[str, Any]:
 
 
 @pytest.mark.fault(
-    "archiving broken until WAL would fill the disk, `walFull: serve`",
+    "the repository full until WAL would fill the data disk, `walFull: serve`",
     seen="`pgstack status`: how much waits, how long that can go on, then which WAL is lost; `backup list` and `restore"
     " plan` name the gap",
     outcome="survived: no query fails; the restorable window has a gap until the full backup that is taken at once when"
@@ -69,10 +71,11 @@ def test_where_serving_goes_first_wal_is_dropped_before_the_disk_is_full_and_a_f
         assert b"dropped WAL file" in small.container("postgres").logs(tail=500)
 
     with writing(small) as writer:
-        with archive_broken(small):
+        with repository_full(small):
             fill_until_dropped()
             writer.write_some()
             read = status(pgstack, small)
+            assert any("disk under volume backups has 0.0 GB left" in it for it in read["problems"])
             assert any("is lost; a full backup is taken by itself as soon as" in it for it in read["problems"])
             meanwhile = small.admin_sql("SELECT clock_timestamp()")
             fulls = [it["label"] for it in read["backups"]["repository"]["backups"] if it["type"] == "full"]
@@ -101,7 +104,7 @@ def test_where_serving_goes_first_wal_is_dropped_before_the_disk_is_full_and_a_f
 
 
 @pytest.mark.fault(
-    "archiving broken until WAL has filled the disk, `walFull: stop`",
+    "the repository full until WAL has filled the data disk, `walFull: stop`",
     seen="the server stops: `No space left on device`",
     outcome="survived: the runbook for a full disk brings it back by the reserve; every acknowledged row and all WAL is"
     " there",
@@ -117,7 +120,7 @@ def test_where_keeping_the_wal_goes_first_the_server_stops_and_the_runbook_bring
 
     with writing(small) as writer:
         writer.write_some()
-        with archive_broken(small):
+        with repository_full(small):
             until_full(small)
             assert "No space left on device" in typed(small, [first])
             said = typed(small, [first.splitlines()[0], free, start])
@@ -141,3 +144,32 @@ def until_full(stack: Stack) -> None:
     code, _ = stack.container("postgres").exec_run(["psql", "-qAtc", _SEGMENTS])
     assert code != 0
     assert not stack.serves("postgres")
+
+
+@pytest.mark.fault(
+    "PGDATA removed from under the running server",
+    seen="the server stops and refuses to start: `data volume ... is empty, but stack ... has cluster`; `status`"
+    " names its container",
+    outcome="detected: nothing is initialised over it; `restore plan` shows that the repository leads to the last"
+    " archived transaction",
+)
+def test_a_removed_data_directory_is_refused_and_the_repository_leads_to_the_last_archived_row(
+    small: Stack, pgstack: Run
+) -> None:
+    create = "BEGIN; CREATE TABLE public.kept AS SELECT 1; SELECT pg_current_xact_id(); COMMIT"
+    xid = int(small.admin_sql(create, "dovvybuddy"))
+    pgstack("backup", "point", "before-the-removal", of=small)
+
+    small.execute("postgres", "bash", "-c", 'rm -rf "$PGDATA"')
+
+    @within_minutes
+    def refused() -> None:
+        said = small.container("postgres").logs(tail=20).decode()
+        assert f"data volume {small.prefix}-data is empty, but stack" in said
+
+    refused()
+    assert any(f"container {small.prefix}-postgres" in it for it in status(pgstack, small)["problems"])
+    assert small.execute("backup", "find", "/var/lib/postgresql", "-name", "PG_VERSION") == ""
+    planned = json.loads(pgstack("restore", "plan", "--to", "latest", "--json", of=small).stdout)
+    assert planned["possible"]
+    assert planned["kept"]["xid"] >= xid

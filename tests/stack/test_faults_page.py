@@ -36,7 +36,7 @@ def test_a_corrupted_page_is_seen_by_all_and_the_runbook_brings_back_every_row(s
             pytest.raises(psycopg.errors.DataCorrupted, match="invalid page in block 0 of relation"),
         ):
             connection.execute(everything)
-        assert "invalid checksum" in pgstack("backup", "now", "--type", "diff").stdout
+        assert "invalid page checksum found in file" in pgstack("backup", "now", "--type", "diff").stdout
         problems = json.loads(pgstack("status", "--json", code=1).stdout)["problems"]
         assert any("a page of database maps failed its checksum" in it for it in problems)
         assert any("holds pages with wrong checksums" in it for it in problems)
