@@ -24,7 +24,7 @@ _COVERED_FOR = 31 * 24 * 3600  # seconds: so that the next month's partition is 
 _WAIT = 5.0  # seconds that a client may wait for a server connection before the pool counts as too small
 _FULL_CONNECTIONS = 0.9
 _FULL_DISK = 0.9
-_SMALL_DISK = 2 * 1024**3  # bytes: below this the deployment refuses to run
+_SMALL_DISK = 2 * 1024**3  # bytes: below this the deployment refuses to run; on a smaller disk a quarter of it
 _RENEW = datetime.timedelta(days=60)
 _GIB = 1024**3
 
@@ -193,7 +193,7 @@ def _day(moment: float) -> str:
 
 
 def _disk(disk: Disk) -> Iterator[str]:
-    if disk.free < _SMALL_DISK or disk.free < (1 - _FULL_DISK) * disk.total:
+    if disk.free < min(_SMALL_DISK, disk.total / 4) or disk.free < (1 - _FULL_DISK) * disk.total:
         yield (
             f"the disk under volume {disk.volume} has {disk.free / _GIB:.1f} GB left of {disk.total / _GIB:.1f}: "
             "free some (`docker system df` shows what Docker holds) before Postgres stops for want of it"

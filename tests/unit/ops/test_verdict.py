@@ -254,6 +254,11 @@ def test_a_disk_that_is_nearly_full_is_a_problem(free: int, total: int) -> None:
     assert "under volume data" in problems(replace(WELL, backups=full))
 
 
+def test_a_small_disk_with_room_on_it_is_well() -> None:
+    small = replace(BACKUPS, disks=(Disk("data", GIB, GIB, 2 * GIB),))
+    assert problems(replace(WELL, backups=small)) == ""
+
+
 def test_a_certificate_is_announced_60_days_before_and_wrong_once_expired() -> None:
     def with_days(days: int) -> Survey:
         expires = datetime.datetime.fromtimestamp(NOW + days * DAY, datetime.UTC)
