@@ -41,8 +41,8 @@ figures: tools ## measure README's figures on this machine; COLD=1 also builds e
 bench: tools ## what db/ and its migrations cost, beside raw psycopg; after a `make up`
 	@.venv/bin/python -m tests.bench && .venv/bin/python -m tests.migration_figures
 
-docs: python ## write what is generated: docs/schemas, docs/drizzle, docs/requirements.md
-	@.venv/bin/python -m db.diagrams && .venv/bin/python -m db.drizzle && .venv/bin/python -m tests.requirements
+docs: python ## write what is generated: docs/schemas, docs/drizzle, docs/requirements.md, docs/faults.md
+	@.venv/bin/python -m db.diagrams && .venv/bin/python -m db.drizzle && .venv/bin/python -m tests.requirements && .venv/bin/python -m tests.faults
 
 snapshots: tools ## write alembic/versions/<app>/schema.json, what drift is judged by; after a `make up`
 	@.venv/bin/python -m tests.snapshots

@@ -17,6 +17,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SecretStr,
     ValidationError,
     field_validator,
 )
@@ -76,6 +77,14 @@ def _ipv4(text: str) -> str:
     return str(ipaddress.IPv4Address(text))
 
 
+def _alert(given: SecretStr) -> SecretStr:
+    """A URL as curl's configuration can hold it, or one line of shell."""
+    text = given.get_secret_value()
+    if "\n" in text or (text.startswith(("http://", "https://")) and re.search(r'[\s"\\]', text)):
+        raise ValueError("not one URL or line")
+    return given
+
+
 def _decoded(value: object) -> object:
     """Lists and maps reach the program as JSON text."""
     return json.loads(value) if isinstance(value, str) else value
@@ -106,7 +115,10 @@ class Origin(BaseModel):
 
 
 class Settings(BaseModel):
-    """The frozen settings of one stack; `memory` in bytes, `slow_query` in milliseconds, ports 0 for "choose"."""
+    """The frozen settings of one stack.
+
+    `memory` and `reserve` in bytes, `slow_query` in milliseconds, ports 0 for "choose".
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=_camel)
 
@@ -141,6 +153,9 @@ class Settings(BaseModel):
     drill: Cron = "0 4 * * *"
     keep_full: Annotated[int, Field(ge=1, le=100)] = 2
     keep_differential: Annotated[int, Field(ge=1, le=100)] = 7
+    alert: Annotated[SecretStr, AfterValidator(_alert)] = SecretStr("")
+    reserve: Annotated[int, BeforeValidator(size)] = 256 * MIB
+    wal_full: Literal["serve", "stop"] = "serve"
 
     @field_validator("apps")
     @classmethod
@@ -242,7 +257,11 @@ _ALLOWED: Mapping[str, Callable[[], str]] = {
     "drill": lambda: 'give five cron fields such as "0 4 * * *"',
     "keepFull": lambda: "give a number from 1 to 100",
     "keepDifferential": lambda: "give a number from 1 to 100",
+    "alert": lambda: "give a URL without blanks and quotes, or one line of shell",
+    "reserve": lambda: "give a size such as 256MB or 1GB, 0MB for none",
+    "walFull": lambda: "give serve or stop",
 }
+_SECRET = {"alert"}
 _EXAMPLE = {
     "memory": "pgstack:memory 4GB",
     "environment": "pgstack:environment dev",
@@ -286,4 +305,5 @@ def _problem(stack: str, values: Mapping[str, Any], detail: Any) -> str:
     where = _file(stack)
     if key in _EXAMPLE:
         where += f", or: pulumi config set {_EXAMPLE[key]}"
-    return f'pgstack:{key} is "{values.get(key)}": {_ALLOWED[key]()} ({where})'
+    given = "***" if key in _SECRET else values.get(key)
+    return f'pgstack:{key} is "{given}": {_ALLOWED[key]()} ({where})'

@@ -82,16 +82,17 @@ def list_(
     """
     found = Stack.read(stack)
     from ops.engine import Engine  # noqa: PLC0415 - slow imports come after what fails fast
-    from ops.readings.repository import repository  # noqa: PLC0415
+    from ops.readings.repository import lost, repository  # noqa: PLC0415
     from ops.words import ago, in_json, size, span  # noqa: PLC0415
 
-    there = repository(Engine.connect(found.pulumi.environ), found.container("backup"))
+    engine, container = Engine.connect(found.pulumi.environ), found.container("backup")
+    there = repository(engine, container)
     if as_json:
         print(json.dumps([asdict(it) for it in there.backups], indent=2, default=in_json))
         return
     from rich.console import Console  # noqa: PLC0415
 
-    from ops import tables  # noqa: PLC0415
+    from ops import archiving, tables  # noqa: PLC0415
 
     rows = [
         (
@@ -105,6 +106,8 @@ def list_(
         for it in there.backups
     ]
     tables.show(Console(highlight=False), ("label", "type", "taken", "took", "database", "stored"), rows)
+    for loss in lost(engine, container):
+        print(archiving.gap(loss, there.backups))
     if not there.sound:
         raise OpsError(f"pgBackRest says of the repository: {there.message}")
 

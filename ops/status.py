@@ -195,11 +195,13 @@ def _facts(console: Console, stack: Stack, read: Survey) -> None:
             else f"last segment archived {ago(server.archived_ago)}"
         )
         waits = f", the oldest for {span(server.oldest_ago)}" if server.oldest_ago is not None else ""
-        facts.append(("WAL", f"{last}, {server.waiting} waiting{waits}"))
+        facts.append(("WAL", f"{last}, {server.waiting} ({size(server.waiting_bytes)}) waiting{waits}"))
     if read.backups:
         for disk in read.backups.disks:
             used = "not counted in time" if disk.used is None else size(disk.used)
             facts.append((f"volume {disk.volume}", f"{used} used, {size(disk.free)} of {size(disk.total)} free"))
+        if read.backups.reserve is not None:
+            facts.append(("reserve", size(read.backups.reserve) if read.backups.reserve else "[yellow]freed[/]"))
         for done in read.backups.maintenance:
             ended = "[red]failed[/]" if done.failed else "done"
             facts.append((f"maintenance {done.app}", f"{ended} {ago(time.time() - done.at)}"))

@@ -19,6 +19,7 @@ from ops.psql import psql
 from ops.recover import recover
 from ops.rehearse import rehearse
 from ops.repair import repair
+from ops.reserve import reserve
 from ops.reset import reset
 from ops.restore import restore
 from ops.seed import seed
@@ -60,4 +61,5 @@ app.add_typer(migrate)
 app.add_typer(backup)
 app.add_typer(restore)
 app.add_typer(drill)
+app.add_typer(reserve)
 app.add_typer(keys)

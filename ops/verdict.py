@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from db import apps
+from ops import archiving
 from ops.locks import abandoned
 from ops.readings.certificates import Certificate
 from ops.readings.containers import State
@@ -19,15 +20,13 @@ from ops.revisions import Comparison
 from ops.survey import Survey
 from ops.words import ago
 
-_ARCHIVED_WITHIN = 180  # seconds: archive_timeout is 60, so three periods without one are a stall, not a delay
-_BACKED_UP_WITHIN = 2 * 24 * 3600  # seconds: differential backups are daily at least; one may be missed
 _DRILLED_WITHIN = 2 * 24 * 3600  # seconds: they are nightly; one may be missed
 _MAINTAINED_WITHIN = 2 * 24 * 3600  # seconds: it is daily; one may be missed
 _COVERED_FOR = 31 * 24 * 3600  # seconds: so that the next month's partition is there before it begins
 _WAIT = 5.0  # seconds that a client may wait for a server connection before the pool counts as too small
 _FULL_CONNECTIONS = 0.9
 _FULL_DISK = 0.9
-_SMALL_DISK = 2 * 1024**3  # bytes: below this the deployment refuses to run
+_SMALL_DISK = 2 * 1024**3  # bytes: below this the deployment refuses to run; on a smaller disk a quarter of it
 _RENEW = datetime.timedelta(days=60)
 _GIB = 1024**3
 
@@ -55,13 +54,19 @@ def judge(survey: Survey, *, lasting: bool, stack: str, now: float | None = None
         problems += _revisions(comparison, stack)
         notes += _pins(comparison)
     if survey.server:
+        problems += archiving.waiting(survey.server, _free(survey.backups))
         problems += _server(survey.server)
     if survey.pooler:
         problems += _pools(survey.pooler)
     if survey.backups:
         problems += _repository(survey.backups)
         # a developer's machine sleeps at night, and no schedule runs meanwhile
-        (problems if lasting else notes).extend(_late(survey.backups, now))
+        (problems if lasting else notes).extend(archiving.late(survey.backups, now))
+        if survey.backups.reserve == 0:
+            notes.append("the reserve on the data volume is freed: `pulumi up` makes it again once there is room")
+        lost, gaps = archiving.lost(survey.backups)
+        problems += lost
+        notes += gaps
         problems += [line for disk in survey.backups.disks for line in _disk(disk)]
         failed, late = _maintenance(survey, survey.backups, now)
         problems += failed
@@ -117,18 +122,21 @@ def _pins(comparison: Comparison) -> Iterator[str]:
 
 
 def _server(server: Server) -> Iterator[str]:
-    if server.archive_fails:
-        yield "the last attempt to archive WAL failed: `pgstack logs postgres` says why; WAL is kept until it works"
-    elif server.oldest_ago is not None and server.oldest_ago > _ARCHIVED_WITHIN:
+    for database, times in server.damaged.items():
         yield (
-            f"{server.waiting} WAL segments wait to be archived, the oldest for {server.oldest_ago:.0f} s: "
-            "`pgstack logs postgres` and `pgstack logs backup` say why"
+            f"a page of database {database} failed its checksum when it was read ({times} times since the statistics"
+            " were reset): rows are damaged on disk, keep the older backups (docs/runbooks/corrupted-page.md)"
         )
     if server.connections > _FULL_CONNECTIONS * server.max_connections:
         yield (
             f"{server.connections} of {server.max_connections} server connections are in use: "
             "applications that connect directly should go through the pooled URL"
         )
+
+
+def _free(backups: BackupContainer | None) -> int | None:
+    """Bytes left under the data volume."""
+    return next((it.free for it in backups.disks if it.volume == "data"), None) if backups else None
 
 
 def _pools(pooler: Pooler) -> Iterator[str]:
@@ -153,16 +161,11 @@ def _repository(backups: BackupContainer) -> Iterator[str]:
         yield f"the backup repository is not sound ({repository.message}): `pgstack logs backup` says why"
     yield from (
         f"backup {it.label} holds pages with wrong checksums: the data is damaged, keep the older backups"
-        for it in repository.backups
-        if it.failed
+        " (docs/runbooks/corrupted-page.md)"
+        for number, it in enumerate(repository.backups)
+        # a full backup reads every page
+        if it.failed and not any(after.type == "full" and not after.failed for after in repository.backups[number:])
     )
-
-
-def _late(backups: BackupContainer, now: float) -> Iterator[str]:
-    newest = backups.repository.newest()
-    if newest and now - newest.stop.timestamp() > _BACKED_UP_WITHIN:
-        days = (now - newest.stop.timestamp()) / 86400
-        yield f"the last backup is {days:.1f} days old: `pgstack backup now`; see `pgstack logs backup`"
 
 
 def _drills(drills: Drills, now: float) -> Iterator[str]:
@@ -214,7 +217,7 @@ def _day(moment: float) -> str:
 
 
 def _disk(disk: Disk) -> Iterator[str]:
-    if disk.free < _SMALL_DISK or disk.free < (1 - _FULL_DISK) * disk.total:
+    if disk.free < min(_SMALL_DISK, disk.total / 4) or disk.free < (1 - _FULL_DISK) * disk.total:
         yield (
             f"the disk under volume {disk.volume} has {disk.free / _GIB:.1f} GB left of {disk.total / _GIB:.1f}: "
             "free some (`docker system df` shows what Docker holds) before Postgres stops for want of it"

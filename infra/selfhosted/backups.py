@@ -11,6 +11,7 @@ import tenacity
 
 from infra.hooks import before_change, step
 from infra.selfhosted import maintenance
+from infra.selfhosted.alerts import alert_file
 from infra.selfhosted.certificates import Certificates
 from infra.selfhosted.cluster import archives
 from infra.selfhosted.container import ContainerArgs, Mount, run
@@ -61,6 +62,7 @@ class Backups(pulumi.ComponentResource):
                     lambda key: pgbackrest_conf(args.clients, key, settings.keep_full, settings.keep_differential)
                 ),
                 "crontab": crontab(settings),
+                "alert": alert_file(settings.alert.get_secret_value()),
                 "tls/ca.crt": args.certificates.ca,
                 "tls/server.crt": leaf.certificate,
                 "tls/server.key": leaf.key,
@@ -162,7 +164,8 @@ def crontab(settings: Settings) -> str:
         f"{settings.backup_full} {backup} --type=full\n"
         f"{settings.backup_differential} {backup} --type=diff\n"
         f"{settings.backup_incremental} {backup} --type=incr\n"
-        + maintenance.crontab(settings.maintenance, settings.apps)
+        "* * * * * /usr/local/lib/pgstack/full-after-loss\n"
+        "* * * * * /usr/local/lib/pgstack/watch\n" + maintenance.crontab(settings.maintenance, settings.apps)
     )
 
 

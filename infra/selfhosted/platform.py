@@ -6,7 +6,7 @@ import pulumi
 
 from db import apps
 from infra.platform import AppUrls, Platform
-from infra.selfhosted import switchover
+from infra.selfhosted import reserve, switchover
 from infra.selfhosted.administration import Administration
 from infra.selfhosted.backups import Backups, BackupsArgs, Stanza
 from infra.selfhosted.budget import share_out
@@ -96,6 +96,7 @@ class SelfHosted(pulumi.ComponentResource):
             )
         postgres = servers[live]
         server = switchover.container(names, live)
+        reserve.keep(engine, server, settings.reserve, postgres.ready)
         stanza = Stanza(
             "stanza",
             names,

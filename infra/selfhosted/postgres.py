@@ -21,6 +21,10 @@ ADMIN = "pgstack_admin"  # created by the image, logs in by certificate only
 POOLER_LOOKUP = "pgbouncer_auth"
 PORT = 5432
 _MIB = 1024**2
+_QUEUE = {  # what becomes of WAL that can't be archived: dropped before it fills the disk, or never
+    "serve": " --archive-push-queue-max=$(/usr/local/lib/pgstack/queue-bound)",
+    "stop": "",
+}
 
 
 @dataclass(frozen=True)
@@ -164,7 +168,7 @@ max_wal_size = {_mb(sizing.max_wal_size)}
 min_wal_size = {_mb(sizing.min_wal_size)}
 checkpoint_timeout = 15min
 wal_compression = pglz  # lz4 is not compiled in everywhere
-archive_command = 'pgbackrest --stanza=main archive-push %p'
+archive_command = 'pgbackrest --stanza=main{_QUEUE[settings.wal_full]} archive-push %p'
 archive_timeout = 60  # an idle server's last row is archived within a minute
 max_slot_wal_keep_size = {_mb(4 * sizing.max_wal_size)}  # a forgotten slot must not fill the disk
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ops.engine import Engine
@@ -15,6 +16,8 @@ PGBACKREST = ("pgbackrest", "--config=/etc/pgstack/pgbackrest.conf", "--stanza=m
 TYPES = {"full": "full", "diff": "differential", "incr": "incremental"}
 _KIB = 1024
 _MAINTENANCE = re.compile(r"/run/postgresql/maintenance-(\w+):(\d+) (\d+)")  # infra/selfhosted/maintenance.py
+_LOST = re.compile(r"^lost ([0-9A-F]{24}) ([0-9A-F]{24}) (\d+)$", re.MULTILINE)  # docker/postgres/lost-wal
+_SCHEDULE = re.compile(r"^schedule (full|diff|incr) (.*)$", re.MULTILINE)
 _VOLUMES = {"/var/lib/postgresql": "data", "/var/lib/pgbackrest": "backups"}
 # `du` of a very large cluster takes longer than anybody waits for a status
 _LOOK = """\
@@ -24,6 +27,9 @@ pgbackrest version
 df -kP /var/lib/postgresql /var/lib/pgbackrest | tail -n +2
 timeout 1 du -skx /var/lib/postgresql /var/lib/pgbackrest || true
 stat -c 'scheduled %Z' /etc/pgstack/crontab
+sed -nE 's/^(.*) pgbackrest .*backup --type=([a-z]+).*/schedule \\2 \\1/p' /etc/pgstack/crontab
+stat -c 'reserve %s' /var/lib/postgresql/reserve 2>/dev/null || true
+/usr/local/lib/pgstack/lost-wal || true
 grep -H . /run/postgresql/maintenance-* 2>/dev/null || true
 """
 
@@ -83,6 +89,15 @@ class Maintenance:
 
 
 @dataclass(frozen=True)
+class Loss:
+    """WAL segments that the repository lacks and will not get, and when the one before them was archived."""
+
+    first: str
+    last: str
+    since: datetime.datetime
+
+
+@dataclass(frozen=True)
 class BackupContainer:
     """All that the backup container was asked for."""
 
@@ -91,6 +106,9 @@ class BackupContainer:
     disks: tuple[Disk, ...]
     maintenance: tuple[Maintenance, ...] = ()
     scheduled: float | None = None  # when the schedule was last written, seconds since 1970
+    schedule: Mapping[str, str] = field(default_factory=dict)  # type of backup to when it is due, as cron says it
+    lost: tuple[Loss, ...] = ()  # oldest first
+    reserve: int | None = None  # bytes kept on the data volume; 0: freed, None: there never was one
 
 
 def ask(engine: Engine, container: str) -> BackupContainer:
@@ -130,7 +148,20 @@ def parse(text: str) -> BackupContainer:
         tuple(Disk(_VOLUMES[path], used.get(path), *room) for path, *room in disks),
         tuple(Maintenance(app, ended != "0", float(at)) for app, ended, at in _MAINTENANCE.findall(text)),
         scheduled,
+        dict(_SCHEDULE.findall(text)),
+        losses(text),
+        next((int(line.split()[1]) for line in lines if line.startswith("reserve ")), None),
     )
+
+
+def lost(engine: Engine, container: str) -> tuple[Loss, ...]:
+    """The WAL that is lost since the oldest backup. Raises EngineError when pgBackRest does not answer."""
+    return losses(engine.run(container, ["/usr/local/lib/pgstack/lost-wal"]))
+
+
+def losses(text: str) -> tuple[Loss, ...]:
+    """The lines of docker/postgres/lost-wal."""
+    return tuple(Loss(first, last, _moment(int(since))) for first, last, since in _LOST.findall(text))
 
 
 def info(text: str) -> Repository:

@@ -21,7 +21,12 @@ SELECT json_build_object(
   'archive_fails', (SELECT last_failed_time > coalesce(last_archived_time, '-infinity') FROM pg_stat_archiver),
   'waiting', (SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'),
   'oldest_ago', (SELECT extract(epoch FROM max(now() - modification)) FROM pg_ls_archive_statusdir()
-             WHERE name LIKE '%.ready'));
+             WHERE name LIKE '%.ready'),
+  'waiting_bytes', (SELECT count(*) * pg_size_bytes(current_setting('wal_segment_size'))
+             FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'),
+  'drops', current_setting('archive_command') LIKE '%queue-max%',
+  'damaged', (SELECT coalesce(json_object_agg(coalesce(datname, 'shared'), checksum_failures), '{}')
+             FROM pg_stat_database WHERE checksum_failures > 0));
 """
 _OF_AN_APP = """\
 \\connect "{database}"
@@ -48,7 +53,10 @@ SELECT json_build_object('app', '{app}', 'revision', NULL, 'applied', '{{}}'::js
 
 @dataclass(frozen=True)
 class Server:
-    """The two `_ago` are in seconds: the last archived WAL segment, and the oldest that waits for it."""
+    """The two `_ago` are in seconds: the last archived WAL segment, and the oldest that waits for it.
+
+    `damaged`: how often a page of a database failed its checksum when it was read.
+    """
 
     version: str
     pgvector: str | None
@@ -58,6 +66,9 @@ class Server:
     archive_fails: bool
     waiting: int
     oldest_ago: float | None
+    waiting_bytes: int = 0
+    drops: bool = False  # pgstack:walFull is serve
+    damaged: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any, cast
 import docker
 import pulumi
 import pytest
+from docker.models.containers import ExecResult
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs
 from pulumi.runtime.rpc import deserialize_properties
 
@@ -82,6 +83,10 @@ class AbsentClient:
         self.status = "running"
         self.attrs = {"State": {"Status": "running", "Health": {"Status": "healthy"}}, "RestartCount": 0}
         return self
+
+    def exec_run(self, *_: Any, **__: Any) -> ExecResult:
+        """A command that prints nothing and ends well."""
+        return ExecResult(0, cast("bytes", (b"", b"")))  # what demux=True makes of it
 
 
 Declare = Callable[..., Declared]

@@ -13,6 +13,11 @@ from tests.stack.writer import writing
 SOON = 30  # seconds; the provider by itself would wait for two minutes
 
 
+@pytest.mark.fault(
+    "one container killed, under load",
+    seen="failed queries; `pgstack status` names the container",
+    outcome="survived: `pulumi up` or `pgstack start` brings it back, every acknowledged row is there",
+)
 @pytest.mark.parametrize("role", ROLES)
 def test_a_killed_container_is_back_after_a_plain_up_and_no_acknowledged_row_is_lost(stack: Stack, role: str) -> None:
     with writing(stack) as writer:
@@ -24,6 +29,11 @@ def test_a_killed_container_is_back_after_a_plain_up_and_no_acknowledged_row_is_
     assert stack.plan() == []
 
 
+@pytest.mark.fault(
+    "containers, network and configuration removed",
+    seen="failed queries; `pgstack status` names what is gone",
+    outcome="survived: `pulumi up` makes all of it again, every row is there",
+)
 def test_removed_containers_networks_and_files_come_back_and_every_row_is_there(stack: Stack) -> None:
     before = stack.admin_sql("TABLE dovvybuddy.destinations", "dovvybuddy")
     with writing(stack) as writer:
@@ -54,6 +64,11 @@ def test_a_container_that_does_not_serve_fails_the_next_up_although_nothing_is_t
     assert stack.plan() == []
 
 
+@pytest.mark.fault(
+    "the data volume emptied",
+    seen="the server refuses to start: `data volume ... is empty, but stack ... has cluster`",
+    outcome="detected: nothing is initialised over it",
+)
 def test_an_emptied_data_volume_is_refused_with_the_reason_and_never_initialised(stack: Stack) -> None:
     with set_aside(stack, "data"):
         began = time.monotonic()
@@ -66,6 +81,11 @@ def test_an_emptied_data_volume_is_refused_with_the_reason_and_never_initialised
     assert stack.admin_sql("SELECT count(*) FROM dovvybuddy.destinations", "dovvybuddy") == "1"
 
 
+@pytest.mark.fault(
+    "the data volume of another cluster",
+    seen="the server refuses to start: `data volume ... holds cluster`",
+    outcome="detected: nothing is touched",
+)
 def test_another_clusters_data_is_refused_with_the_reason_and_left_alone(stack: Stack) -> None:
     with set_aside(stack, "data"):
         inside(

@@ -80,6 +80,11 @@ def test_a_container_that_a_killed_deployment_could_not_record_makes_room_for_th
     assert stack.plan() == []
 
 
+@pytest.mark.fault(
+    "a deployment interrupted or killed, at six points",
+    seen="the next one says what it clears away",
+    outcome="survived: the next `make up` finishes it",
+)
 @pytest.mark.parametrize("stop", [ctrl_c, kill], ids=["Ctrl-C", "SIGKILL"])
 def test_a_deployment_stopped_anywhere_is_finished_by_the_next_one_and_nothing_is_there_twice(
     new_stack: NewStack, stop: Callable[[subprocess.Popen[str]], None]

@@ -8,6 +8,7 @@ import yaml
 
 from db import apps
 from infra.errors import SettingsError
+from infra.selfhosted.alerts import alert_file
 from infra.settings import MIB, Settings, parse
 
 PROJECT = yaml.safe_load((Path(__file__).parents[3] / "Pulumi.yaml").read_text())
@@ -139,3 +140,33 @@ def test_what_cannot_be_is_one_line(given: dict[str, str], expected: str) -> Non
     (line,) = problems(**given)
     assert expected in line
     assert "\n" not in line
+
+
+def test_what_comes_first_when_wal_fills_the_disk_is_serving_or_keeping_it() -> None:
+    assert parse("pgstack", "x", {}).wal_full == "serve"
+    assert "give serve or stop" in problems(walFull="drop")[0]
+
+
+def test_the_reserve_is_a_size_and_may_be_none() -> None:
+    assert parse("pgstack", "x", {"pgstack:reserve": "0MB"}).reserve == 0
+    assert "0MB for none" in problems(reserve="some")[0]
+
+
+def test_where_alerts_go_is_a_secret_that_neither_a_refusal_nor_the_settings_show() -> None:
+    settings = parse("pgstack", "x", {"pgstack:alert": "https://example.org/hooks/token"})
+    assert "token" not in repr(settings)
+    (line,) = problems(alert='https://example.org/"token')
+    assert line.startswith('pgstack:alert is "***": give a URL')
+    assert problems(alert="one line\nand another")
+
+
+@pytest.mark.parametrize(
+    ("alert", "file"),
+    [
+        ("", ""),
+        ("https://example.org/hook", 'url = "https://example.org/hook"\n'),
+        ("cat >/run/postgresql/heard", "cat >/run/postgresql/heard\n"),
+    ],
+)
+def test_a_url_is_kept_as_curl_s_configuration_and_a_line_of_shell_as_it_is(alert: str, file: str) -> None:
+    assert alert_file(alert) == file

@@ -10,7 +10,8 @@ from ops.readings.containers import described
 
 SERVER = """\
 {"version" : "16.14", "pgvector" : "0.8.5", "connections" : 7, "max_connections" : 64, "archived_ago" : 45.503753, \
-"archive_fails" : false, "waiting" : 0, "oldest_ago" : null}
+"archive_fails" : false, "waiting" : 0, "oldest_ago" : null, "waiting_bytes" : 0, "drops" : true, \
+"damaged" : {"maps" : 2}}
 {"app" : "dovvybuddy", "revision" : "0001_initial_schema", "applied" : { "0001_initial_schema" : "ab12" }, \
 "covered" : { "logs" : 1798761600.0, "others" : null }}
 {"app" : "maps", "revision" : null, "applied" : {}}
@@ -54,6 +55,10 @@ pgBackRest 2.55.1
 /dev/vda         264212084 26794104  68707160      29% /var/lib/pgbackrest
 2228612	/var/lib/postgresql
 scheduled 1795250000
+schedule full 0 2 * * 0
+schedule incr 30 */4 * * *
+reserve 268435456
+lost 000000010000000000000006 000000010000000000000009 1795250000
 /run/postgresql/maintenance-bots:0 1795254570
 /run/postgresql/maintenance-dovvy_buddy:3 1795254571
 """
@@ -64,6 +69,7 @@ def test_the_server_and_each_database_are_read_from_one_answer() -> None:
     assert (read.version, read.connections, read.max_connections, read.archived_ago) == ("16.14", 7, 64, 45.503753)
     assert databases["dovvybuddy"].applied == {"0001_initial_schema": "ab12"}
     assert databases["dovvybuddy"].covered == {"logs": 1798761600.0, "others": None}
+    assert (read.drops, read.damaged) == (True, {"maps": 2})
     assert databases["maps"].revision is None
 
 
@@ -102,6 +108,9 @@ def test_backups_and_disks_are_read_from_one_answer() -> None:
         ("bots", False, 1795254570.0), ("dovvy_buddy", True, 1795254571.0),
     ]  # fmt: skip
     assert read.scheduled == 1795250000.0
+    assert read.schedule == {"full": "0 2 * * 0", "incr": "30 */4 * * *"}
+    assert read.reserve == 256 * 1024**2
+    assert [(it.first[-1], it.last[-1], it.since.timestamp()) for it in read.lost] == [("6", "9", 1795250000)]
     assert repository.parse(json.dumps([STANZA])).maintenance == ()
 
 

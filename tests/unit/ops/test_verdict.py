@@ -11,7 +11,7 @@ from ops.readings.certificates import Certificate
 from ops.readings.containers import State
 from ops.readings.drills import Drill, Drills
 from ops.readings.pooler import Pool, Pooler
-from ops.readings.repository import Backup, BackupContainer, Disk, Maintenance, Repository
+from ops.readings.repository import Backup, BackupContainer, Disk, Loss, Maintenance, Repository
 from ops.readings.server import Database, Server
 from ops.revisions import compare
 from ops.survey import Survey
@@ -47,6 +47,7 @@ BACKUPS = BackupContainer(
     Repository(sound=True, message="ok", running=False, backups=(backup(),)),
     (Disk("data", GIB, 50 * GIB, 99 * GIB),),
 )
+REPOSITORY = BACKUPS.repository
 CERTIFICATE = Certificate("the stack's CA", datetime.datetime.fromtimestamp(NOW + 700 * DAY, datetime.UTC))
 WELL = Survey(
     containers=(State("postgres", "pgstack-dev-postgres", "running", "healthy", None, "image", 0),),
@@ -115,10 +116,38 @@ def test_a_revision_held_back_on_purpose_is_a_note_and_no_problem() -> None:
     assert "held at 0001_a" in notes(survey)
 
 
-def test_wal_that_waits_too_long_is_a_problem_and_a_short_wait_is_none() -> None:
+@pytest.mark.parametrize(
+    ("drops", "then"),
+    [(False, "the disk is full in 3 h"), (True, "it is dropped and the restorable window breaks in 98 min")],
+)
+def test_wal_that_waits_too_long_is_a_problem_that_says_what_comes_when(drops: bool, then: str) -> None:
+    waits = replace(SERVER, waiting=64, waiting_bytes=GIB, oldest_ago=240.0, drops=drops)
+    assert problems(replace(WELL, server=waits)) == (
+        f"WAL is not archived: 64 segments (1.0 GB) wait, the oldest for 4 min; at this pace {then}: "
+        "`pgstack logs postgres` and `pgstack logs backup` say why (docs/runbooks/disk-full.md)"
+    )
     assert problems(replace(WELL, server=replace(SERVER, waiting=1, oldest_ago=30.0))) == ""
-    assert "5 WAL segments wait" in problems(replace(WELL, server=replace(SERVER, waiting=5, oldest_ago=400.0)))
-    assert "failed" in problems(replace(WELL, server=replace(SERVER, archive_fails=True)))
+    assert "attempt to archive WAL failed" in problems(replace(WELL, server=replace(SERVER, archive_fails=True)))
+
+
+def segment(number: int) -> str:
+    return f"{1:08X}{0:08X}{number:08X}"
+
+
+def test_lost_wal_is_a_problem_until_a_backup_was_taken_after_it_and_a_note_then() -> None:
+    loss = Loss(segment(6), segment(9), datetime.datetime.fromtimestamp(NOW - 7200, datetime.UTC))
+    old = replace(backup(age=9000), wal_start=segment(4), wal_stop=segment(5))
+    new = replace(backup("incr"), wal_start=segment(11), wal_stop=segment(12))
+    before = replace(WELL, backups=replace(BACKUPS, lost=(loss,), repository=replace(REPOSITORY, backups=(old,))))
+    after = replace(WELL, backups=replace(BACKUPS, lost=(loss,), repository=replace(REPOSITORY, backups=(old, new))))
+    since = f"no restore leads to between 2027-01-15 06:00:00 UTC and {{}}: WAL {segment(6)} to {segment(9)} is lost"
+    assert since.format("now") + "; a full backup is taken by itself" in problems(before)
+    assert (problems(after), notes(after)) == ("", since.format("2027-01-15 07:00:00 UTC"))
+
+
+def test_a_page_that_failed_its_checksum_is_a_problem() -> None:
+    said = problems(replace(WELL, server=replace(SERVER, damaged={"maps": 3})))
+    assert "a page of database maps failed its checksum when it was read (3 times" in said
 
 
 def test_an_idle_server_that_archived_nothing_for_long_is_well() -> None:
@@ -146,9 +175,35 @@ def test_old_backups_are_a_problem_where_data_lasts_and_a_note_on_a_machine_that
     assert "3.0 days old" in notes(survey, lasting=False)
 
 
+def test_a_backup_that_was_due_and_is_not_there_is_named_by_its_type() -> None:
+    """It is Friday 08:00 UTC; full on Sundays, differential on the other days, both at 02:00."""
+    schedule = {"full": "0 2 * * 0", "diff": "0 2 * * 1-6", "incr": "30 */4 * * *"}
+    scheduled = replace(BACKUPS, schedule=schedule, scheduled=NOW - 30 * DAY)
+
+    def said(*there: Backup, running: bool = False) -> str:
+        repository = replace(REPOSITORY, backups=there, running=running)
+        return problems(replace(WELL, backups=replace(scheduled, repository=repository)))
+
+    assert said(backup(age=5.2 * DAY), backup("diff", 5.9 * 3600), backup("incr", 3.4 * 3600)) == ""
+    assert said(backup(age=0.2 * 3600)) == ""
+    assert "a full backup was due at 2027-01-10 02:00:00 UTC" in said(backup(age=6 * DAY), backup("diff", 5 * 3600))
+    assert "a differential backup was due at 2027-01-15 02:00" in said(backup(age=5.2 * DAY), backup("incr", 3 * 3600))
+    assert "an incremental" not in said(backup(age=5.2 * DAY), backup("diff", 5.9 * 3600))
+    assert said(backup(age=6 * DAY), running=True) == ""
+    young = replace(scheduled, scheduled=NOW - 3600, repository=replace(REPOSITORY, backups=(backup(age=DAY),)))
+    assert problems(replace(WELL, backups=young)) == ""
+
+
 def test_a_backup_with_damaged_pages_is_a_problem() -> None:
     bad = replace(BACKUPS, repository=replace(BACKUPS.repository, backups=(replace(backup(), failed=True),)))
     assert "wrong checksums" in problems(replace(WELL, backups=bad))
+
+
+def test_damaged_pages_are_no_problem_any_more_once_a_full_backup_found_none() -> None:
+    then = (replace(backup(), failed=True), backup("diff"))
+    for there, said in ((then, True), ((*then, backup()), False)):
+        bad = replace(BACKUPS, repository=replace(REPOSITORY, backups=there))
+        assert ("wrong checksums" in problems(replace(WELL, backups=bad))) is said
 
 
 def maintained(**last: Maintenance) -> Survey:
@@ -198,6 +253,11 @@ def test_a_table_without_the_next_months_partition_is_a_problem(until: float | N
 def test_a_disk_that_is_nearly_full_is_a_problem(free: int, total: int) -> None:
     full = replace(BACKUPS, disks=(Disk("data", GIB, free, total),))
     assert "under volume data" in problems(replace(WELL, backups=full))
+
+
+def test_a_small_disk_with_room_on_it_is_well() -> None:
+    small = replace(BACKUPS, disks=(Disk("data", GIB, GIB, 2 * GIB),))
+    assert problems(replace(WELL, backups=small)) == ""
 
 
 def test_a_certificate_is_announced_60_days_before_and_wrong_once_expired() -> None:
