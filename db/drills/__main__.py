@@ -58,7 +58,10 @@ def _serve(_: argparse.Namespace) -> bool:
         since.write_text(datetime.datetime.now(datetime.UTC).isoformat())
     if scratch.clean():
         (EVIDENCE / INTERRUPTED).touch()  # for the next drill to say
-    scheduler = subprocess.Popen(["supercronic", "-no-reap", "-quiet", "-passthrough-logs", str(FILES / "crontab")])
+    schedule = FILES / "crontab"
+    for line in schedule.read_text().splitlines():
+        _say(f"by schedule: {line}")
+    scheduler = subprocess.Popen(["supercronic", "-no-reap", "-quiet", "-passthrough-logs", str(schedule)])
     signal.signal(signal.SIGHUP, lambda _, __: scheduler.send_signal(signal.SIGUSR2))
     # everything at once: the scheduler would wait for what it started, and an entry's moment may be an hour away
     signal.signal(signal.SIGTERM, lambda _, __: os.kill(-1, signal.SIGTERM))

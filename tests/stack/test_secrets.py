@@ -70,7 +70,7 @@ def seen_in(text: str, secrets: set[str]) -> list[str]:
 def test_no_secret_is_in_what_docker_knows(stack: Stack, secrets: set[str]) -> None:
     engine, label = stack.engine, {"label": f"pgstack.stack={stack.prefix}"}
     containers = engine.containers.list(all=True, filters=dict(label))
-    assert len(containers) == 3
+    assert len(containers) == len(ROLES)
     known = [container.attrs for container in containers]
     known += [volume.attrs for volume in engine.volumes.list(filters=dict(label))]
     known += [network.attrs for network in engine.networks.list(filters=dict(label))]
