@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import tenacity
+from docker.errors import APIError
 
 from tests.deployment import ROLES, Run, Stack
 from tests.stack.repository import archived, info, number, pgbackrest
@@ -14,7 +15,7 @@ from tests.stack.writer import writing
 soon = tenacity.retry(
     stop=tenacity.stop_after_delay(120),
     wait=tenacity.wait_fixed(0.3),
-    retry=tenacity.retry_if_exception_type(AssertionError),
+    retry=tenacity.retry_if_exception_type((AssertionError, APIError))  # a container that restarts takes no command,
     reraise=True,
 )
 
