@@ -25,6 +25,7 @@ from db import apps as known_apps
 from db import migrations
 from db import seeds as known_seeds
 from infra.errors import SettingsError
+from infra.selfhosted import repositories
 from infra.selfhosted.budget import share_out
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
@@ -133,6 +134,7 @@ class Settings(BaseModel):
     backup_incremental: Cron = "30 */4 * * *"
     keep_full: Annotated[int, Field(ge=1, le=100)] = 2
     keep_differential: Annotated[int, Field(ge=1, le=100)] = 7
+    offsite: Annotated[repositories.Offsite | None, BeforeValidator(lambda given: _decoded(given) or None)] = None
 
     @field_validator("apps")
     @classmethod
@@ -163,10 +165,10 @@ class Settings(BaseModel):
         """The running stack's settings. Raises SettingsError with one line for every bad one."""
         project, stack = pulumi.get_project(), pulumi.get_stack()
         # Pulumi's own Config can only be asked for keys one knows; a misspelt key must be seen too.
-        from pulumi.runtime.config import CONFIG, get_config_env  # noqa: PLC0415
+        from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret  # noqa: PLC0415
 
         given = {**get_config_env(), **CONFIG.get()}
-        return parse(project, stack, given)
+        return parse(project, stack, given, encrypted=is_config_secret("pgstack:offsite"))
 
 
 def _conflicts(settings: Settings) -> Iterator[tuple[set[str], str]]:
@@ -217,6 +219,7 @@ _ALLOWED: Mapping[str, Callable[[], str]] = {
     "backupIncremental": lambda: 'give five cron fields such as "30 */4 * * *"',
     "keepFull": lambda: "give a number from 1 to 100",
     "keepDifferential": lambda: "give a number from 1 to 100",
+    "offsite": lambda: "give a map: docs/repositories.md",
 }
 _EXAMPLE = {
     "memory": "pgstack:memory 4GB",
@@ -228,8 +231,11 @@ _EXAMPLE = {
 }
 
 
-def parse(project: str, stack: str, given: Mapping[str, Any]) -> Settings:
-    """Settings from `pgstack:key` pairs. Raises SettingsError with one line for each thing that is wrong."""
+def parse(project: str, stack: str, given: Mapping[str, Any], *, encrypted: bool = True) -> Settings:
+    """Settings from `pgstack:key` pairs; `encrypted`: the off-site store's secrets are, in the stack file.
+
+    Raises SettingsError with one line for each thing that is wrong.
+    """
     values = {key.removeprefix("pgstack:"): value for key, value in given.items() if key.startswith("pgstack:")}
     named = {"project": project, "stack": stack, **values}
     problems, wrong = [], set[str]()
@@ -241,6 +247,8 @@ def parse(project: str, stack: str, given: Mapping[str, Any]) -> Settings:
         sound = {key: value for key, value in named.items() if key not in wrong}
         settings = Settings.model_validate({"stack": "unnamed", **sound})
     problems += [f"{line} ({_file(stack)})" for keys, line in _conflicts(settings) if not keys & wrong]
+    if settings.offsite and not encrypted:
+        problems.append(repositories.unencrypted(settings.offsite))
     if problems:
         raise SettingsError(problems)
     return settings
@@ -252,6 +260,8 @@ def _file(stack: str) -> str:
 
 def _problem(stack: str, values: Mapping[str, Any], detail: Any) -> str:
     key = str(detail["loc"][0])
+    if key == "offsite":
+        return repositories.problem(detail)
     if key == "stack":
         return f'the stack is called "{stack}": give it a name of at most 40 lower-case letters, digits and hyphens'
     if detail["type"] == "extra_forbidden":

@@ -49,6 +49,7 @@ class SelfHosted(pulumi.ComponentResource):
                 storage=storage,
                 certificates=certificates,
                 repository_key=credentials.repository_key,
+                offsite_key=credentials.offsite_key,
                 clients=[names("postgres"), *(names(f"postgres-{it}") for it in sorted(settings.generations))],
             ),
             child(self),
@@ -96,7 +97,9 @@ class SelfHosted(pulumi.ComponentResource):
             ),
             child(self),
         )
-        stanza = Stanza("stanza", names, engine, storage, [backups.ready, postgres.ready], child(self))
+        stanza = Stanza(
+            "stanza", names, engine, storage, backups, [backups.ready, postgres.ready], settings.offsite, child(self)
+        )
         administration = Administration(
             engine=engine,
             names=names,

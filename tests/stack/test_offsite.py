@@ -1,0 +1,127 @@
+"""The off-site repository on a real S3 server: what comes there, what an outage does, and the way back."""
+
+import json
+
+import pytest
+import tenacity
+
+from tests.deployment import NewStack, Stack
+from tests.stack import object_store
+from tests.stack.object_store import SECRET, ObjectStore
+from tests.stack.repository import archived
+from tests.stack.writer import writing
+
+
+@pytest.fixture(scope="module")
+def small(new_stack: NewStack) -> Stack:
+    """A stack with one application, to which the tests of this file give an off-site repository."""
+    it = new_stack("preview")
+    it.configure("apps", '["dovvybuddy"]')
+    it.up()
+    return it
+
+
+@pytest.fixture(scope="module")
+def store(small: Stack) -> ObjectStore:
+    return object_store.start(small)
+
+
+@pytest.fixture(scope="module")
+def offsite(small: Stack, store: ObjectStore) -> Stack:
+    """The same stack once it has the off-site repository."""
+    configure(small, store.settings())
+    small.up()
+    return small
+
+
+def configure(stack: Stack, settings: str) -> None:
+    """`pgstack:offsite`, all of it a secret."""
+    stack.pulumi("config", "set", "--secret", "pgstack:offsite", settings)
+
+
+def remote(stack: Stack, *command: str) -> str:
+    """What pgBackRest says of the off-site repository."""
+    config = "--config=/etc/pgstack/offsite.conf"
+    return stack.execute("backup", "pgbackrest", config, "--stanza=main", "--log-level-console=error", *command)
+
+
+def carried(stack: Stack) -> set[str]:
+    """The names of the WAL segments in the off-site repository."""
+    files = json.loads(remote(stack, "--recurse", "--output=json", "repo-ls", "archive/main"))
+    return {name.rpartition("/")[2][:24] for name in files if name.endswith(".zst")}
+
+
+def switched(stack: Stack) -> str:
+    """The name of a segment that was just finished."""
+    return stack.admin_sql("SELECT pg_logical_emit_message(true, 'test', ''); SELECT pg_walfile_name(pg_switch_wal())")[
+        -24:
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"secret": "wrong-secret"}, 'pgstack:offsite.key is "key-of-the-tests": '),
+        ({"bucket": "nowhere"}, 'pgstack:offsite.bucket is "nowhere": '),
+        ({"ca": None}, "pgstack:offsite.ca is missing: "),
+        ({"endpoint": "store.invalid"}, 'pgstack:offsite.endpoint is "store.invalid": no name service knows it'),
+    ],
+)
+def test_a_store_that_refuses_is_one_line_and_nothing_is_lost(
+    small: Stack, store: ObjectStore, wrong: dict[str, object], said: str
+) -> None:
+    before = small.config_file.read_text()
+    configure(small, store.settings(**wrong))
+    try:
+        done = small.up(check=False)
+    finally:
+        small.config_file.write_text(before)
+    shown = done.stdout + done.stderr
+    assert done.returncode != 0
+    (line,) = {line[line.index("pgstack:offsite.") :] for line in shown.splitlines() if "pgstack:offsite." in line}
+    assert line.startswith(said)
+    assert "`pulumi up` tries again" in line
+    assert SECRET not in shown
+    assert "wrong-secret" not in shown
+    segment = switched(small)
+    until_archived(small, segment)
+
+
+@tenacity.retry(stop=tenacity.stop_after_delay(30), wait=tenacity.wait_fixed(0.3), reraise=True)
+def until_archived(stack: Stack, segment: str) -> None:
+    assert segment in archived(stack)
+
+
+@tenacity.retry(stop=tenacity.stop_after_delay(120), wait=tenacity.wait_fixed(0.5), reraise=True)
+def until_carried(stack: Stack, segment: str) -> None:
+    assert segment in carried(stack)
+
+
+def test_both_repositories_have_a_full_backup_and_the_wal_since_each_with_its_own_key(offsite: Stack) -> None:
+    (stanza,) = json.loads(remote(offsite, "--output=json", "info"))
+    assert [(it["type"], it["error"]) for it in stanza["backup"]] == [("full", False)]
+    assert stanza["cipher"] == "aes-256-cbc"
+    until_carried(offsite, switched(offsite))
+    assert carried(offsite) <= set(archived(offsite))
+    keys = {
+        line
+        for name in ("pgbackrest", "offsite")
+        for line in offsite.execute("backup", "cat", f"/etc/pgstack/{name}.conf").splitlines()
+        if line.startswith("repo1-cipher-pass=")
+    }
+    assert len(keys) == 2
+    offsite.pulumi("preview", "--expect-no-changes")
+
+
+def test_a_store_that_is_away_holds_up_neither_the_local_archive_nor_a_backup(
+    offsite: Stack, store: ObjectStore
+) -> None:
+    with writing(offsite) as writer:
+        with store.away():
+            writer.write_some()
+            segment = switched(offsite)
+            until_archived(offsite, segment)
+            offsite.execute("backup", "/usr/local/lib/pgstack/take-backup", "incr", "local")
+            assert int(offsite.admin_sql("SELECT failed_count FROM pg_stat_archiver")) == 0
+            writer.write_some()
+        until_carried(offsite, segment)
