@@ -283,9 +283,11 @@ def refusal(offsite: Store, said: str) -> str:
             shown = "given" if value and name == "ca" else "missing" if value is None else shown
             answer = " ".join(match[0].split())
             return f"pgstack:offsite.{name} is {shown}: {way.format(where=where, said=answer)}; {_SAFE}"
-    return f"the off-site repository at {where} does not do: {' '.join(said.split())[:300]}; {_SAFE}"
+    answer = " ".join(said.partition("ERROR: ")[2].split()) or said
+    return f"the off-site repository at {where} does not do: {answer[:_ENOUGH]}; {_SAFE}"
 
 
+_ENOUGH = 300  # characters of an answer that nobody foresaw
 _SAFE = "backups and WAL stay in the local repository, `pulumi up` tries again"
 # what the stores answer, through pgBackRest; the first of the named settings that the type has is the one to look at
 _REFUSALS = (

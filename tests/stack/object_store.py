@@ -69,7 +69,7 @@ def start(stack: Stack) -> ObjectStore:
             "/usr/local/bin/versitygw", "--port", f":{_PORT}", "--access", KEY, "--secret", SECRET, "--quiet",
             "--cert", "/tls/server.crt", "--key", "/tls/server.key", "posix", _BUCKETS,
         ],
-        name=name, hostname=name, labels=labels, network=stack.prefix, cap_drop=["ALL"], user="999:999",
+        name=name, hostname=name, labels=labels, network=stack.prefix,
         volumes={name: {"bind": _BUCKETS}},
     )  # fmt: skip
     container.put_archive("/", archive({"tls/server.crt": leaf.certificate, "tls/server.key": leaf.key}))
@@ -91,9 +91,9 @@ def _image(stack: Stack) -> str:
 
 
 def _bucket() -> bytes:
-    """A folder that the server's user may write into, as a tar."""
+    """An empty folder, which is a bucket to the server, as a tar."""
     folder = tarfile.TarInfo(BUCKET)
-    folder.type, folder.mode, folder.uid, folder.gid = tarfile.DIRTYPE, 0o700, 999, 999
+    folder.type, folder.mode = tarfile.DIRTYPE, 0o700
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         tar.addfile(folder)
