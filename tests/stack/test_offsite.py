@@ -6,9 +6,9 @@ import pytest
 import tenacity
 
 from tests.deployment import NewStack, Stack
-from tests.stack import object_store
+from tests.stack import faults, object_store
 from tests.stack.object_store import SECRET, ObjectStore
-from tests.stack.repository import archived
+from tests.stack.repository import archived, info
 from tests.stack.writer import writing
 
 
@@ -121,7 +121,47 @@ def test_a_store_that_is_away_holds_up_neither_the_local_archive_nor_a_backup(
             writer.write_some()
             segment = switched(offsite)
             until_archived(offsite, segment)
-            offsite.execute("backup", "/usr/local/lib/pgstack/take-backup", "incr", "local")
+            offsite.execute("backup", TAKE, "incr", "local")
             assert int(offsite.admin_sql("SELECT failed_count FROM pg_stat_archiver")) == 0
             writer.write_some()
         until_carried(offsite, segment)
+
+
+TAKE = "/usr/local/lib/pgstack/take-backup"
+
+
+def fulls(stack: Stack) -> list[tuple[str, bool]]:
+    """The labels of the local full backups, and whether pages in them were wrong."""
+    return [(it["label"], it["error"]) for it in info(stack)["backup"] if it["type"] == "full"]
+
+
+def test_retention_never_lets_the_last_good_full_backup_go(offsite: Stack) -> None:
+    good, _ = fulls(offsite)[0]
+    offsite.admin_sql("CREATE TABLE damaged AS SELECT generate_series(1, 1000); CHECKPOINT")
+    path = offsite.admin_sql("SELECT pg_relation_filepath('damaged')")
+    # a page of the live cluster, which pgBackRest copies, and marks the backup for
+    ruin = "dd if=/dev/zero of=/var/lib/postgresql/16/main/$1 bs=1 count=8 seek=4000 conv=notrunc status=none"
+    offsite.execute("postgres", "sh", "-c", ruin, "sh", path)
+    for _ in range(3):  # two are kept
+        code, said = offsite.container("backup").exec_run([TAKE, "full", "local"])
+        assert code == 1
+        assert b"no backup expires in the local repository because of the newest full one: it holds pages" in said
+    assert fulls(offsite)[0] == (good, False)
+    assert [error for _, error in fulls(offsite)] == [False, True, True, True]
+
+    offsite.admin_sql("DROP TABLE damaged; CHECKPOINT")
+    offsite.execute("backup", TAKE, "full", "local")
+    assert [error for _, error in fulls(offsite)] == [True, False]
+
+    # a sound one that rots in the repository before the next is taken
+    offsite.execute("backup", TAKE, "full", "local")
+    before = fulls(offsite)
+    config = "--config=/etc/pgstack/pgbackrest.conf"
+    offsite.execute("backup", "pgbackrest", config, "--stanza=main", "--type=full", "--no-expire-auto", "backup")
+    faults.flip_a_byte(offsite, faults.bundle(offsite))
+    expire = f"source <(sed '/^main /d' {TAKE} | sed 's/^shift$/shift 0/'); repository=local"
+    expire += "; pgbackrest=(pgbackrest --stanza=main); expire"
+    code, said = offsite.container("backup").exec_run(["bash", "-c", expire, "bash", "full"])
+    assert code == 1
+    assert b"it does not verify" in said
+    assert fulls(offsite)[: len(before)] == before
