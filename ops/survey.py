@@ -11,9 +11,10 @@ from ops import exported
 from ops.engine import Engine
 from ops.errors import OpsError
 from ops.locks import Lock, locks
-from ops.readings import certificates, containers, logins, pooler, repository, server
+from ops.readings import certificates, containers, logins, offsite, pooler, repository, server
 from ops.readings.certificates import Certificate
 from ops.readings.containers import State
+from ops.readings.offsite import Offsite
 from ops.readings.pooler import Pooler
 from ops.readings.repository import BackupContainer
 from ops.readings.server import Database, Server
@@ -41,6 +42,7 @@ class Survey:
     locks: tuple[Lock, ...] = ()
     failures: tuple[str, ...] = ()
     restored: tuple[int, ...] = ()  # the clusters beside the live one
+    offsite: Offsite | None = None
     covered: Mapping[str, float | None] = field(default_factory=dict)  # "app.table": see readings.server.Database
 
 
@@ -75,6 +77,7 @@ def survey(stack: Stack, engine: Engine) -> Survey:
         up = {state.role for state in there if state.state == "running"}
         asked_server = asked.start(server.ask, engine, names["postgres"], stack.apps) if "postgres" in up else None
         asked_backup = asked.start(repository.ask, engine, names["backup"]) if "backup" in up else None
+        asked_offsite = asked.start(offsite.ask, engine, names["backup"]) if "backup" in up else None
         asked_pooler = asked.start(pooler.ask, engine, names["pooler"], stack.apps) if "pooler" in up else None
         kept = [
             asked.start(certificates.of_container, engine, state.role, state.name)
@@ -106,6 +109,7 @@ def survey(stack: Stack, engine: Engine) -> Survey:
             ),
             pooler=asked_pooler() if asked_pooler else None,
             backups=asked_backup() if asked_backup else None,
+            offsite=asked_offsite() if asked_offsite else None,
             certificates=(
                 certificates.of_pem("the stack's CA", str(stack.outputs["ca_certificate"])),
                 *(it for answer in kept for it in answer() or ()),

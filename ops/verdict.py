@@ -11,12 +11,13 @@ from db import apps
 from ops.locks import abandoned
 from ops.readings.certificates import Certificate
 from ops.readings.containers import State
+from ops.readings.offsite import Offsite
 from ops.readings.pooler import Pooler
-from ops.readings.repository import BackupContainer, Disk
+from ops.readings.repository import LOCAL, OFFSITE, BackupContainer, Disk, Repository
 from ops.readings.server import Server
 from ops.revisions import Comparison
 from ops.survey import Survey
-from ops.words import ago
+from ops.words import ago, span
 
 _ARCHIVED_WITHIN = 180  # seconds: archive_timeout is 60, so three periods without one are a stall, not a delay
 _BACKED_UP_WITHIN = 2 * 24 * 3600  # seconds: differential backups are daily at least; one may be missed
@@ -57,13 +58,18 @@ def judge(survey: Survey, *, lasting: bool, stack: str, now: float | None = None
     if survey.pooler:
         problems += _pools(survey.pooler)
     if survey.backups:
-        problems += _repository(survey.backups)
+        problems += _repository(survey.backups.repository, LOCAL)
         # a developer's machine sleeps at night, and no schedule runs meanwhile
-        (problems if lasting else notes).extend(_late(survey.backups, now))
+        (problems if lasting else notes).extend(_late(survey.backups.repository, LOCAL, now))
         problems += [line for disk in survey.backups.disks for line in _disk(disk)]
         failed, late = _maintenance(survey, survey.backups, now)
         problems += failed
         (problems if lasting else notes).extend(late)
+    if survey.offsite:
+        problems += _offsite(survey.offsite)
+        if there := survey.offsite.repository:
+            problems += _repository(there, OFFSITE)
+            (problems if lasting else notes).extend(_late(there, OFFSITE, now))
     problems += [line for table, until in survey.covered.items() for line in _covered(table, until, now)]
     for certificate in survey.certificates:
         wrong, soon = _certificate(certificate, now)
@@ -140,24 +146,35 @@ def _pools(pooler: Pooler) -> Iterator[str]:
         )
 
 
-def _repository(backups: BackupContainer) -> Iterator[str]:
-    repository = backups.repository
+def _repository(repository: Repository, name: str) -> Iterator[str]:
+    again = f"`pgstack backup now --type full --repository {name}`"
     if repository.newest("full") is None:
-        yield f"there is no full backup ({repository.message}): `pgstack backup now --type full`"
+        yield f"there is no full backup in the {name} repository ({repository.message}): {again}"
     elif not repository.sound:
-        yield f"the backup repository is not sound ({repository.message}): `pgstack logs backup` says why"
+        yield f"the {name} repository is not sound ({repository.message}): `pgstack logs backup` says why"
     yield from (
-        f"backup {it.label} holds pages with wrong checksums: the data is damaged, keep the older backups"
+        f"backup {it.label} ({name}) holds pages with wrong checksums: the data is damaged, keep the older backups"
         for it in repository.backups
         if it.failed
     )
 
 
-def _late(backups: BackupContainer, now: float) -> Iterator[str]:
-    newest = backups.repository.newest()
+def _late(repository: Repository, name: str, now: float) -> Iterator[str]:
+    newest = repository.newest()
     if newest and now - newest.stop.timestamp() > _BACKED_UP_WITHIN:
         days = (now - newest.stop.timestamp()) / 86400
-        yield f"the last backup is {days:.1f} days old: `pgstack backup now`; see `pgstack logs backup`"
+        yield f"the last {name} backup is {days:.1f} days old: `pgstack backup now`; see `pgstack logs backup`"
+
+
+def _offsite(offsite: Offsite) -> Iterator[str]:
+    why = f" ({offsite.said})" if offsite.said else ""
+    if offsite.waiting and offsite.oldest_ago > _ARCHIVED_WITHIN:
+        yield (
+            f"the offsite repository is behind by {offsite.waiting} WAL segments, for {span(offsite.oldest_ago)}{why}:"
+            " the local one has them; they follow by themselves once the store answers"
+        )
+    elif offsite.repository is None:
+        yield f"the offsite repository does not answer{why}: the local one goes on; see to the store"
 
 
 def _maintenance(survey: Survey, backups: BackupContainer, now: float) -> tuple[list[str], list[str]]:

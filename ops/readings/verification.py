@@ -73,7 +73,10 @@ def findings(found: Verification, repository: str) -> list[str]:
     ]
     if any(".zst" in it or "/0000" in it for it in found.files):
         lines.append(f"no restore leads from a backup before a damaged segment to a moment after it: {again}")
-    lines += [f"{it}: nothing in the repository can be read without it; bring it back from a copy, or use the other one" for it in found.other]
+    lines += [
+        f"{it}: nothing in the repository can be read without it; bring it back from a copy, or use the other one"
+        for it in found.other
+    ]
     return lines or ([] if found.sound else ["pgBackRest calls it damaged and names no file: `pgstack logs backup`"])
 
 
