@@ -92,12 +92,16 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 class Origin(BaseModel):
-    """Where a restored cluster came from: a backup's label, and the LSN of the last record replayed ("": its end)."""
+    """Where a restored cluster came from: a backup's label, and the LSN of the last record replayed ("": its end).
+
+    `repository` has both.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     backup: Annotated[str, Field(pattern=r"^\d{8}-\d{6}F(_\d{8}-\d{6}[DI])?$")]
     lsn: Annotated[str, Field(pattern=r"^([0-9A-F]{1,8}/[0-9A-F]{1,8})?$")] = ""
+    repository: Literal["local", "offsite"] = "local"
 
 
 class Settings(BaseModel):
@@ -188,6 +192,13 @@ def _conflicts(settings: Settings) -> Iterator[tuple[set[str], str]]:
     for app in settings.apps:
         if (host := known_apps.host(app)) not in settings.apps:
             yield {"apps"}, f"pgstack:apps has {app}, which lives in the database of {host}: add {host}"
+    for number, origin in settings.generations.items():
+        if origin.repository == "offsite" and settings.offsite is None:
+            yield (
+                {"generations", "offsite"},
+                f"pgstack:generations has {number} from the off-site repository, and pgstack:offsite is not set: "
+                f"`pgstack restore drop {number}` first",
+            )
     for app, held in settings.revisions.items():
         if app not in known_apps.names():
             yield {"revisions"}, f"pgstack:revisions names {app}: known are {', '.join(known_apps.names())}"

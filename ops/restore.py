@@ -7,7 +7,7 @@ import functools
 import json
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ops.restoring.plan import Plan
     from ops.restoring.targets import Target
 
+LOCAL = "local"
 _SPARE = 1024**3  # bytes that stay free for the live cluster
 restore = typer.Typer(name="restore", help="Go back to any second that the backups reach.", no_args_is_help=True)
 ToOption = Annotated[
@@ -35,6 +36,9 @@ ToOption = Annotated[
 ]
 
 
+FromOption = Annotated[
+    Literal["local", "offsite"] | None, typer.Option("--repository", help="Which to restore from; else the local one.")
+]
 GenerationArgument = Annotated[int, typer.Argument(metavar="NUMBER", help="Which one: `pgstack restore list`.")]
 
 
@@ -43,6 +47,7 @@ def plan_(
     to: ToOption,
     stack: StackOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same for scripts, as one JSON object.")] = False,
+    repository: FromOption = None,
 ) -> None:
     """Show what a restore would bring back and what it would leave out. Changes nothing, and needs no running server.
 
@@ -55,7 +60,7 @@ def plan_(
     from ops.engine import Engine  # noqa: PLC0415
     from ops.words import in_json  # noqa: PLC0415
 
-    planned = _planned(target, Engine.connect(found.pulumi.environ), found.container("backup"))
+    planned = _planned(target, Engine.connect(found.pulumi.environ), found.container("backup"), repository or LOCAL)
     if as_json:
         print(json.dumps({**asdict(planned), "possible": planned.possible}, indent=2, default=in_json))
     else:
@@ -65,7 +70,7 @@ def plan_(
 
 
 @restore.command()
-def run(to: ToOption, stack: StackOption = None) -> None:
+def run(to: ToOption, stack: StackOption = None, repository: FromOption = None) -> None:
     """Restore into a cluster of its own beside the live one, by `pulumi up`, to look at with `pgstack psql -g NUMBER`.
 
     The live cluster works on, untouched. Interrupted or failed, it is finished by `pulumi up` or given up by
@@ -89,13 +94,15 @@ def run(to: ToOption, stack: StackOption = None) -> None:
         restore_points.create(name, functools.partial(engine.query, server))
     except (EngineError, RestorePointError) as error:  # which may be why somebody restores
         print(f"only what is archived can be restored, not all that was committed: {error}", file=sys.stderr)
-    planned = _planned(target, engine, found.container("backup"))
+    planned = _planned(target, engine, found.container("backup"), repository or LOCAL)
     _show(planned)
     if not planned.possible:
         raise OpsError(_impossible(planned))
     _insist_on_room(planned, engine, found.container("backup"))
     number = max([1, *settings(found.name).generations]) + 1
     origin = {"backup": planned.backup.label}
+    if repository:
+        origin["repository"] = repository
     if planned.stop is not None:
         origin["lsn"] = lsn_text(planned.stop)
     given = [
@@ -156,17 +163,18 @@ def drop(
     found.pulumi.run("up", "--yes", "--skip-preview", stack=found.name)
 
 
-def _planned(target: Target, engine: Engine, container: str) -> Plan:
+def _planned(target: Target, engine: Engine, container: str, name: str) -> Plan:
     from rich.console import Console  # noqa: PLC0415 - slow imports come after what fails fast
 
-    from ops.readings.repository import repository  # noqa: PLC0415
+    from ops.readings.repository import repositories, repository  # noqa: PLC0415
     from ops.restoring import wal  # noqa: PLC0415
     from ops.restoring.plan import plan  # noqa: PLC0415
 
     with Console(stderr=True).status("reading the archive"):
-        there = repository(engine, container)
-        read = functools.partial(wal.read, engine, container)
-        return plan(target, there.backups, wal.listed(engine, container), read)
+        repositories(engine, container, name)
+        there = repository(engine, container, name)
+        read = functools.partial(wal.read, engine, container, repository=name)
+        return plan(target, there.backups, wal.listed(engine, container, name), read)
 
 
 def _insist_on_room(plan: Plan, engine: Engine, container: str) -> None:

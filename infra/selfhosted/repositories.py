@@ -9,7 +9,7 @@ one alone, and the backup container carries the WAL on (docker/postgres/ship).
 import difflib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -307,6 +307,11 @@ _REFUSALS = (
     (r"FormatError|CryptoError", "path", "somebody else's repository is there, with another key; give an empty folder"),
     (r"do not match the database|not match", "path", "another cluster's repository is there; give an empty folder"),
 )
+
+
+def configs(offsite: Store | None) -> Sequence[str]:
+    """The names of the files, one for each repository that there is."""
+    return [LOCAL_CONF, OFFSITE_CONF] if offsite else [LOCAL_CONF]
 
 
 def host_conf(repository_host: str, config: str) -> str:

@@ -8,6 +8,7 @@ import tenacity
 
 from infra.errors import DeploymentError, EngineError
 from infra.hooks import before_change, resolved, step
+from infra.selfhosted import repositories
 from infra.selfhosted.engine import Engine, Task
 from infra.selfhosted.postgres import Postgres, PostgresArgs
 from infra.selfhosted.stack import Names, child
@@ -46,7 +47,11 @@ class Restored(pulumi.ComponentResource):
         async def restore(_: pulumi.ResourceHookArgs) -> None:
             known = await resolved(
                 pulumi.Output.all(
-                    image=given.image, id=given.stack_id, files=args.backup_files, repository=args.repository
+                    image=given.image,
+                    id=given.stack_id,
+                    files=args.backup_files,
+                    repository=args.repository,
+                    network=given.network,
                 )
             )
             pulumi.log.info(f"restoring backup {args.origin.backup} into generation {args.number}", ephemeral=True)
@@ -63,6 +68,7 @@ class Restored(pulumi.ComponentResource):
                         "/var/lib/pgbackrest": (known["repository"], "ro"),
                         "/etc/pgstack": (known["files"], "ro"),
                     },
+                    network=known["network"] if args.origin.repository == "offsite" else "none",
                 )
             )
 
@@ -97,7 +103,9 @@ class Restored(pulumi.ComponentResource):
 def options(origin: Origin) -> Sequence[str]:
     """Of `pgbackrest restore` (https://pgbackrest.org/command.html#command-restore): that backup, and stop there."""
     target = ["--type=lsn", f"--target={origin.lsn}"] if origin.lsn else ["--type=immediate"]
+    config = [f"--config={repositories.OFFSITE}"] if origin.repository == "offsite" else []
     return [
+        *config,
         f"--set={origin.backup}",
         *target,
         "--target-action=promote",

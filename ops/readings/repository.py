@@ -16,9 +16,14 @@ _CONFIG = {LOCAL: "pgbackrest.conf", OFFSITE: "offsite.conf"}  # infra/selfhoste
 _FOLDER = "/etc/pgstack"
 
 
+def config(repository: str) -> str:
+    """The file of that repository in the backup container."""
+    return f"{_FOLDER}/{_CONFIG[repository]}"
+
+
 def pgbackrest(repository: str) -> tuple[str, ...]:
     """The beginning of a command that works on that repository of the backup container."""
-    return ("pgbackrest", f"--config={_FOLDER}/{_CONFIG[repository]}", "--stanza=main")
+    return ("pgbackrest", f"--config={config(repository)}", "--stanza=main")
 
 
 PGBACKREST = pgbackrest(LOCAL)

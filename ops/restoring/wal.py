@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from db import restore_points
 from ops.engine import Engine
-from ops.readings.repository import PGBACKREST, lsn_of
+from ops.readings.repository import LOCAL, lsn_of, pgbackrest
 
 SEGMENT = 16 * 1024**2  # bytes
 _FILE = re.compile(r"(?:.*/)?(?P<name>[0-9A-F]{24})-[0-9a-f]{40}(?:\.\w+)?")
@@ -82,9 +82,9 @@ def named(lsn: int, timeline: int) -> str:
     return f"{timeline:08X}{number // 256:08X}{number % 256:08X}"
 
 
-def listed(engine: Engine, container: str) -> tuple[Segment, ...]:
+def listed(engine: Engine, container: str, repository: str = LOCAL) -> tuple[Segment, ...]:
     """The segments of the newest cluster in the repository, in order. Raises EngineError."""
-    said = engine.run(container, [*PGBACKREST, "--recurse", "--output=json", "repo-ls", "archive/main"])
+    said = engine.run(container, [*pgbackrest(repository), "--recurse", "--output=json", "repo-ls", "archive/main"])
     return segments(said)
 
 
@@ -97,7 +97,9 @@ def segments(text: str) -> tuple[Segment, ...]:
     return tuple(found[name] for name in sorted(found))
 
 
-def read(engine: Engine, container: str, wanted: Sequence[Segment], following: Segment | None) -> Records:
+def read(
+    engine: Engine, container: str, wanted: Sequence[Segment], following: Segment | None, repository: str = LOCAL
+) -> Records:
     """The commits and restore points that begin in `wanted`, which follow each other; `following` comes after them.
 
     Raises EngineError for a segment that can't be read.
@@ -106,7 +108,7 @@ def read(engine: Engine, container: str, wanted: Sequence[Segment], following: S
     points: list[Point] = []
     for part, after in _batches(wanted, following):
         names = [it.name for it in (*part, *([after] if after else []))]
-        said = engine.run(container, ["bash", "-c", _WALDUMP, "bash", *names])
+        said = engine.run(container, ["bash", "-c", _WALDUMP, " ".join(pgbackrest(repository)), *names])
         whole = records(said)
         commits += [it for it in whole.commits if it.lsn < part[-1].end]
         points += [it for it in whole.points if it.lsn < part[-1].end]
@@ -153,12 +155,12 @@ def _batches(
 
 # A record may begin in one segment and end in the next; where the archive ends there is none, which pg_waldump calls an
 # error and which is none here. Cut to what is asked for: a busy segment holds 100,000 records.
-_WALDUMP = f"""\
+_WALDUMP = """\
 folder=$(mktemp -d) && trap 'rm -rf "$folder"' EXIT
 for segment; do
-  {" ".join(PGBACKREST)} --log-level-console=error archive-get "$segment" "$folder/$segment" || exit
+  $0 --log-level-console=error archive-get "$segment" "$folder/$segment" || exit
 done
-TZ=UTC pg_waldump --path="$folder" --rmgr=Transaction --rmgr=XLOG "$1" "${{!#}}" 2>/dev/null |
+TZ=UTC pg_waldump --path="$folder" --rmgr=Transaction --rmgr=XLOG "$1" "${!#}" 2>/dev/null |
   grep -E 'desc: (COMMIT|RESTORE_POINT)' | cut -c1-300
 true
 """

@@ -1,10 +1,15 @@
 """The off-site repository on a real S3 server: what comes there, what an outage does, and the way back."""
 
 import json
+from pathlib import Path
 
 import pytest
 import tenacity
+from pydantic import TypeAdapter
 
+from infra.selfhosted.engine import archive
+from infra.selfhosted.repositories import Offsite, offsite_conf
+from infra.selfhosted.repositories import files as store_files
 from tests.deployment import NewStack, Stack
 from tests.stack import faults, object_store
 from tests.stack.object_store import SECRET, ObjectStore
@@ -113,6 +118,12 @@ def test_both_repositories_have_a_full_backup_and_the_wal_since_each_with_its_ow
     offsite.pulumi("preview", "--expect-no-changes")
 
 
+def status(stack: Stack) -> tuple[int, list[str]]:
+    """The exit code and the problems that it names."""
+    done = stack.pgstack("-s", stack.name, "status", "--json", check=False)
+    return done.returncode, json.loads(done.stdout)["problems"]
+
+
 def test_a_store_that_is_away_holds_up_neither_the_local_archive_nor_a_backup(
     offsite: Stack, store: ObjectStore
 ) -> None:
@@ -124,7 +135,15 @@ def test_a_store_that_is_away_holds_up_neither_the_local_archive_nor_a_backup(
             offsite.execute("backup", TAKE, "incr", "local")
             assert int(offsite.admin_sql("SELECT failed_count FROM pg_stat_archiver")) == 0
             writer.write_some()
+            code, problems = status(offsite)
+            assert code == 1
+            assert any("the offsite repository" in line for line in problems), problems
         until_carried(offsite, segment)
+        assert status(offsite) == (0, [])
+    newest = switched(offsite)
+    until_carried(offsite, newest)
+    wanted = {it for it in archived(offsite) if it <= newest and it >= min(carried(offsite))}
+    assert carried(offsite) == wanted
 
 
 TAKE = "/usr/local/lib/pgstack/take-backup"
@@ -163,3 +182,44 @@ def test_retention_never_lets_the_last_good_full_backup_go(offsite: Stack) -> No
     assert code == 1
     assert b"it does not verify" in said
     assert fulls(offsite)[: len(before)] == before
+
+
+def test_the_exported_keys_open_the_off_site_repository_from_any_host(offsite: Stack, tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    offsite.pgstack("-s", offsite.name, "keys", "export", str(file))
+    kept = json.loads(file.read_text())
+    assert kept["offsite_key"] != kept["repository_key"]
+    store = TypeAdapter(Offsite).validate_python(kept["offsite"])
+    given = {"offsite.conf": offsite_conf(store, "", kept["offsite_key"]), **store_files(store)}
+    image = offsite.container("backup").image
+    assert image is not None
+    # a container without a volume of the stack
+    elsewhere = offsite.engine.containers.create(
+        image,
+        ["pgbackrest", "--config=/etc/pgstack/offsite.conf", "--stanza=main", "--output=json", "info"],
+        network=offsite.prefix, labels={"pgstack.stack": offsite.prefix},
+    )  # fmt: skip
+    elsewhere.put_archive("/etc/pgstack", archive(given))
+    elsewhere.start()
+    assert elsewhere.wait()["StatusCode"] == 0
+    (stanza,) = json.loads(elsewhere.logs(stderr=False))
+    elsewhere.remove()
+    assert stanza["status"]["message"] == "ok"
+    assert stanza["backup"][0]["type"] == "full"
+
+
+def test_with_the_local_repository_gone_a_restore_comes_from_the_other(offsite: Stack) -> None:
+    offsite.admin_sql("CREATE TABLE kept AS SELECT 'before' AS word", "dovvybuddy")
+    until_carried(offsite, switched(offsite))
+    offsite.execute("backup", "sh", "-c", "rm -r /var/lib/pgbackrest/*")
+
+    done = offsite.pgstack("-s", offsite.name, "restore", "run", "--to", "latest", "--repository", "offsite")
+    assert "generation 2 is restored" in done.stdout
+    query = ("psql", "dovvybuddy", "-g", "2", "--admin", "--", "-XqAt", "-c", "SELECT word FROM kept")
+    assert offsite.pgstack("-s", offsite.name, *query).stdout == "before\n"
+    offsite.pulumi("preview", "--expect-no-changes")
+    offsite.pgstack("-s", offsite.name, "restore", "drop", "2", "--yes")
+
+    offsite.pgstack("-s", offsite.name, "backup", "now", "--type", "full", "--repository", "local")
+    until_carried(offsite, switched(offsite))
+    offsite.pgstack("-s", offsite.name, "backup", "verify")
