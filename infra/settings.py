@@ -25,7 +25,7 @@ from db import apps as known_apps
 from db import migrations
 from db import seeds as known_seeds
 from infra.errors import SettingsError
-from infra.selfhosted import repositories
+from infra.selfhosted import stores
 from infra.selfhosted.budget import share_out
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
@@ -138,7 +138,7 @@ class Settings(BaseModel):
     backup_incremental: Cron = "30 */4 * * *"
     keep_full: Annotated[int, Field(ge=1, le=100)] = 2
     keep_differential: Annotated[int, Field(ge=1, le=100)] = 7
-    offsite: Annotated[repositories.Offsite | None, BeforeValidator(lambda given: _decoded(given) or None)] = None
+    offsite: Annotated[stores.Offsite | None, BeforeValidator(lambda given: _decoded(given) or None)] = None
 
     @field_validator("apps")
     @classmethod
@@ -259,7 +259,7 @@ def parse(project: str, stack: str, given: Mapping[str, Any], *, encrypted: bool
         settings = Settings.model_validate({"stack": "unnamed", **sound})
     problems += [f"{line} ({_file(stack)})" for keys, line in _conflicts(settings) if not keys & wrong]
     if settings.offsite and not encrypted:
-        problems.append(repositories.unencrypted(settings.offsite))
+        problems.append(stores.unencrypted(settings.offsite))
     if problems:
         raise SettingsError(problems)
     return settings
@@ -272,7 +272,7 @@ def _file(stack: str) -> str:
 def _problem(stack: str, values: Mapping[str, Any], detail: Any) -> str:
     key = str(detail["loc"][0])
     if key == "offsite":
-        return repositories.problem(detail)
+        return stores.problem(detail)
     if key == "stack":
         return f'the stack is called "{stack}": give it a name of at most 40 lower-case letters, digits and hyphens'
     if detail["type"] == "extra_forbidden":

@@ -10,7 +10,7 @@ import pulumi
 
 from infra.errors import DeploymentError, EngineError
 from infra.hooks import before_change, step
-from infra.selfhosted import maintenance, repositories
+from infra.selfhosted import maintenance, repositories, stores
 from infra.selfhosted.certificates import Certificates
 from infra.selfhosted.container import ContainerArgs, Mount, run
 from infra.selfhosted.engine import Engine
@@ -108,7 +108,7 @@ class Stanza(pulumi.ComponentResource):
         storage: Storage,
         backups: Backups,
         servers: Sequence[pulumi.Resource],
-        store: repositories.Store | None,
+        store: stores.Store | None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("pgstack:selfhosted:Stanza", name, None, opts)
@@ -145,7 +145,7 @@ async def ensure_full_backup(engine: Engine, container: str, pgbackrest: Sequenc
         await engine.run(container, [*pgbackrest, "--type=full", "backup"])
 
 
-async def ensure_offsite_backup(engine: Engine, container: str, store: repositories.Store) -> None:
+async def ensure_offsite_backup(engine: Engine, container: str, store: stores.Store) -> None:
     """The same off-site. Raises DeploymentError with the setting that is wrong, as far as the store's answer tells."""
     pgbackrest = ["sh", "-c", _IN_ONE_LINE, "sh", "pgbackrest", f"--config={repositories.OFFSITE}"]
     pgbackrest += ["--stanza=main", "--log-level-console=error"]
@@ -154,7 +154,7 @@ async def ensure_offsite_backup(engine: Engine, container: str, store: repositor
         await engine.run(container, [*pgbackrest, "--io-timeout=3", "repo-ls"])
         await ensure_full_backup(engine, container, pgbackrest)
     except EngineError as error:
-        raise DeploymentError(repositories.refusal(store, str(error))) from error
+        raise DeploymentError(stores.refusal(store, str(error))) from error
 
 
 async def ensure_recent_backup(engine: Engine, container: str) -> None:

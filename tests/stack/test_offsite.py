@@ -8,8 +8,9 @@ import tenacity
 from pydantic import TypeAdapter
 
 from infra.selfhosted.engine import archive
-from infra.selfhosted.repositories import Offsite, offsite_conf
 from infra.selfhosted.repositories import files as store_files
+from infra.selfhosted.repositories import offsite_conf
+from infra.selfhosted.stores import Offsite
 from tests.deployment import NewStack, Stack
 from tests.stack import faults, object_store
 from tests.stack.object_store import SECRET, ObjectStore

@@ -7,7 +7,8 @@ import pytest
 
 from infra.errors import SettingsError
 from infra.selfhosted.certificates import authority
-from infra.selfhosted.repositories import Store, files, host_conf, offsite_conf, refusal
+from infra.selfhosted.repositories import files, host_conf, offsite_conf
+from infra.selfhosted.stores import Store, refusal
 from infra.settings import parse
 
 S3 = {
