@@ -40,7 +40,10 @@ def store(offsite: Store, folder: str) -> dict[str, str]:
 def repository_conf(
     where: Mapping[str, str], key: str, keep_full: int, keep_differential: int, *, more: str = ""
 ) -> str:
-    """The repository's side of pgBackRest, for one repository; holds its only key."""
+    """The repository's side of pgBackRest, for one repository; holds its only key.
+
+    Nothing expires by itself: docker/postgres/take-backup looks first whether the newest full backup is sound.
+    """
     lines = "".join(f"repo1-{name}={value}\n" for name, value in where.items())
     return f"""\
 [global]
@@ -50,6 +53,7 @@ repo1-retention-full={keep_full}
 repo1-retention-diff={keep_differential}
 repo1-bundle=y
 repo1-block=y
+expire-auto=n
 compress-type=zst
 compress-level=3
 process-max=2

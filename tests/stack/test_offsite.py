@@ -218,7 +218,7 @@ def test_retention_never_lets_the_last_good_full_backup_go(offsite: Stack) -> No
     offsite.execute("backup", TAKE, "full", "local")
     before = fulls(offsite)
     config = "--config=/etc/pgstack/pgbackrest.conf"
-    offsite.execute("backup", "pgbackrest", config, "--stanza=main", "--type=full", "--no-expire-auto", "backup")
+    offsite.execute("backup", "pgbackrest", config, "--stanza=main", "--type=full", "backup")
     faults.flip_a_byte(offsite, faults.bundle(offsite))
     code, said = offsite.container("backup").exec_run([TAKE, "none", "local"])
     assert code == 1

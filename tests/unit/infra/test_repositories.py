@@ -85,6 +85,7 @@ def test_each_type_becomes_pgbackrest_s_own_options(given: Mapping[str, object],
         "retention-diff": "7",
     }  # fmt: skip
     assert {f"repo1-{name}={value}" for name, value in (always | options).items()} <= set(conf)
+    assert "expire-auto=n" in conf
     assert not [line for line in conf if line.startswith("tls-server")]  # the other file's business
 
 
