@@ -162,7 +162,7 @@ async def ensure_recent_backup(engine: Engine, container: str) -> None:
     newest = max((int(it["timestamp"]["stop"]) for it in await backups(engine, container)), default=0)
     if time.time() - newest > _DAY:
         pulumi.log.info("the last backup is over a day old: taking an incremental one first", ephemeral=True)
-        await engine.run(container, [_TAKE, "incr", "local"])
+        await engine.run(container, [*_PGBACKREST, "--type=incr", "backup"])
 
 
 async def backups(engine: Engine, container: str, pgbackrest: Sequence[str] = _PGBACKREST) -> list[dict[str, Any]]:
