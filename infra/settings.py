@@ -26,6 +26,7 @@ from db import apps as known_apps
 from db import migrations
 from db import seeds as known_seeds
 from infra.errors import SettingsError
+from infra.selfhosted import stores
 from infra.selfhosted.budget import share_out
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
@@ -105,13 +106,17 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 class Origin(BaseModel):
-    """Where a restored cluster came from: a backup's label, and LSN and timeline of the last record replayed."""
+    """Where a restored cluster came from: a backup's label, LSN and timeline of the last record replayed.
+
+    `repository` has both.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     backup: Annotated[str, Field(pattern=r"^\d{8}-\d{6}F(_\d{8}-\d{6}[DI])?$")]
     lsn: Annotated[str, Field(pattern=r"^[0-9A-F]{1,8}/[0-9A-F]{1,8}$")]
     timeline: Annotated[int, Field(ge=1)]
+    repository: Literal["local", "offsite"] = "local"
 
 
 class Settings(BaseModel):
@@ -156,6 +161,7 @@ class Settings(BaseModel):
     alert: Annotated[SecretStr, AfterValidator(_alert)] = SecretStr("")
     reserve: Annotated[int, BeforeValidator(size)] = 256 * MIB
     wal_full: Literal["serve", "stop"] = "serve"
+    offsite: Annotated[stores.Offsite | None, BeforeValidator(lambda given: _decoded(given) or None)] = None
 
     @field_validator("apps")
     @classmethod
@@ -196,10 +202,10 @@ class Settings(BaseModel):
         """The running stack's settings. Raises SettingsError with one line for every bad one."""
         project, stack = pulumi.get_project(), pulumi.get_stack()
         # Pulumi's own Config can only be asked for keys one knows; a misspelt key must be seen too.
-        from pulumi.runtime.config import CONFIG, get_config_env  # noqa: PLC0415
+        from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret  # noqa: PLC0415
 
         given = {**get_config_env(), **CONFIG.get()}
-        return parse(project, stack, given)
+        return parse(project, stack, given, encrypted=is_config_secret("pgstack:offsite"))
 
 
 def _conflicts(settings: Settings) -> Iterator[tuple[set[str], str]]:
@@ -212,11 +218,7 @@ def _conflicts(settings: Settings) -> Iterator[tuple[set[str], str]]:
             {"pooledPort", "directPort"},
             f"pgstack:pooledPort and pgstack:directPort are both {settings.pooled_port}: give two ports",
         )
-    if unknown := sorted(set(settings.live) - set(settings.clusters)):
-        yield (
-            {"live", "generations"},
-            f"pgstack:live names {unknown[0]}, which is not among pgstack:generations: leave both to `pgstack restore`",
-        )
+    yield from _unknown_clusters(settings)
     try:
         share_out(settings.apps, settings.server_connections, settings.client_connections)
     except ValueError as error:
@@ -233,6 +235,21 @@ def _conflicts(settings: Settings) -> Iterator[tuple[set[str], str]]:
             yield {"revisions"}, f'pgstack:revisions holds {app} at "{held}": known are {", ".join(known)}'
         if app not in settings.apps:
             yield {"revisions", "apps"}, f"pgstack:revisions names {app}: not among pgstack:apps"
+
+
+def _unknown_clusters(settings: Settings) -> Iterator[tuple[set[str], str]]:
+    if unknown := sorted(set(settings.live) - set(settings.clusters)):
+        yield (
+            {"live", "generations"},
+            f"pgstack:live names {unknown[0]}, which is not among pgstack:generations: leave both to `pgstack restore`",
+        )
+    for number, origin in settings.generations.items():
+        if origin.repository == "offsite" and settings.offsite is None:
+            yield (
+                {"generations", "offsite"},
+                f"pgstack:generations has {number} from the off-site repository, and pgstack:offsite is not set: "
+                f"`pgstack restore drop {number}` first",
+            )
 
 
 _ALLOWED: Mapping[str, Callable[[], str]] = {
@@ -260,6 +277,7 @@ _ALLOWED: Mapping[str, Callable[[], str]] = {
     "alert": lambda: "give a URL without blanks and quotes, or one line of shell",
     "reserve": lambda: "give a size such as 256MB or 1GB, 0MB for none",
     "walFull": lambda: "give serve or stop",
+    "offsite": lambda: "give a map: docs/repositories.md",
 }
 _SECRET = {"alert"}
 _EXAMPLE = {
@@ -272,8 +290,11 @@ _EXAMPLE = {
 }
 
 
-def parse(project: str, stack: str, given: Mapping[str, Any]) -> Settings:
-    """Settings from `pgstack:key` pairs. Raises SettingsError with one line for each thing that is wrong."""
+def parse(project: str, stack: str, given: Mapping[str, Any], *, encrypted: bool = True) -> Settings:
+    """Settings from `pgstack:key` pairs; `encrypted`: the off-site store's secrets are, in the stack file.
+
+    Raises SettingsError with one line for each thing that is wrong.
+    """
     values = {key.removeprefix("pgstack:"): value for key, value in given.items() if key.startswith("pgstack:")}
     named = {"project": project, "stack": stack, **values}
     problems, wrong = [], set[str]()
@@ -285,6 +306,8 @@ def parse(project: str, stack: str, given: Mapping[str, Any]) -> Settings:
         sound = {key: value for key, value in named.items() if key not in wrong}
         settings = Settings.model_validate({"stack": "unnamed", **sound})
     problems += [f"{line} ({_file(stack)})" for keys, line in _conflicts(settings) if not keys & wrong]
+    if settings.offsite and not encrypted:
+        problems.append(stores.unencrypted(settings.offsite))
     if problems:
         raise SettingsError(problems)
     return settings
@@ -296,6 +319,8 @@ def _file(stack: str) -> str:
 
 def _problem(stack: str, values: Mapping[str, Any], detail: Any) -> str:
     key = str(detail["loc"][0])
+    if key == "offsite":
+        return stores.problem(detail)
     if key == "stack":
         return f'the stack is called "{stack}": give it a name of at most 40 lower-case letters, digits and hyphens'
     if detail["type"] == "extra_forbidden":

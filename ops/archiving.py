@@ -10,16 +10,16 @@ from ops.readings.server import Server
 from ops.schedule import last_due
 from ops.words import size, span
 
-_ARCHIVED_WITHIN = 180  # seconds: archive_timeout is 60, so three periods without one are a stall, not a delay
+ARCHIVED_WITHIN = 180  # seconds: archive_timeout is 60, so three periods without one are a stall, not a delay
 _TAKEN_WITHIN = 3 * 3600  # seconds that a backup may take, and that a restarted host may need
-_BACKED_UP_WITHIN = 2 * 24 * 3600  # seconds: differential backups are daily at least; one may be missed
+BACKED_UP_WITHIN = 2 * 24 * 3600  # seconds: differential backups are daily at least; one may be missed
 _SERVES_AS = {"full": {"full"}, "diff": {"full", "diff"}, "incr": {"full", "diff", "incr"}}
 _RUNBOOK = "docs/runbooks/disk-full.md"
 
 
 def waiting(server: Server, free: int | None) -> Iterator[str]:
     """WAL that can't be archived, and how long that can go on; `free` bytes are left under the data volume."""
-    stalled = server.oldest_ago is not None and server.oldest_ago > _ARCHIVED_WITHIN
+    stalled = server.oldest_ago is not None and server.oldest_ago > ARCHIVED_WITHIN
     if not server.archive_fails and not stalled:
         return
     said = "the last attempt to archive WAL failed" if server.archive_fails else "WAL is not archived"
@@ -76,7 +76,7 @@ def late(backups: BackupContainer, now: float) -> Iterator[str]:
             f"a {TYPES[kind]} backup was due at {_moment(due)} and was not taken, the last backup is of"
             f" {_moment(newest.stop)}: `pgstack backup now --type {kind}`; see `pgstack logs backup`"
         )
-    elif now - newest.stop.timestamp() > _BACKED_UP_WITHIN:
+    elif now - newest.stop.timestamp() > BACKED_UP_WITHIN:
         days = (now - newest.stop.timestamp()) / 86400
         yield f"the last backup is {days:.1f} days old: `pgstack backup now`; see `pgstack logs backup`"
 

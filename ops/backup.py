@@ -7,12 +7,16 @@ import json
 import re
 import time
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ops.errors import EngineError, OpsError
 from ops.stack import Stack, StackOption
+from ops.verify import RepositoryOption
+
+if TYPE_CHECKING:
+    from ops.engine import Engine
 
 backup = typer.Typer(
     name="backup", help="Take a backup or name a moment to come back to; list those there are.", no_args_is_help=True
@@ -29,28 +33,42 @@ def now(
     kind: Annotated[
         Type, typer.Option("--type", help="full; diff: changes since the last full; incr: since the last of any kind.")
     ] = "incr",
+    repository: RepositoryOption = None,
 ) -> None:
-    """Take a backup, and wait until it is complete and its WAL archived.
+    """Take a backup in each repository, and wait until it is complete and its WAL archived.
 
     Example: pgstack backup now --type full
     """
     found = Stack.read(stack)
-    from rich.console import Console  # noqa: PLC0415 - slow imports come after what fails fast
-
-    from ops.engine import Engine  # noqa: PLC0415
-    from ops.readings.repository import PGBACKREST, TYPES, repository  # noqa: PLC0415
-    from ops.words import size, span  # noqa: PLC0415
+    from ops.engine import Engine  # noqa: PLC0415 - slow imports come after what fails fast
+    from ops.readings.repository import repositories  # noqa: PLC0415
 
     engine, container = Engine.connect(found.pulumi.environ), found.container("backup")
+    failed = []
+    for name in repositories(engine, container, repository):
+        try:
+            _take(engine, container, kind, name)
+        except OpsError as error:
+            failed.append(f"{name}: {error}")
+    if failed:
+        raise OpsError("; ".join(failed))
+
+
+def _take(engine: Engine, container: str, kind: Type, name: str) -> None:
+    from rich.console import Console  # noqa: PLC0415
+
+    from ops.readings.repository import TYPES, repository  # noqa: PLC0415
+    from ops.words import size, span  # noqa: PLC0415
+
     began = time.monotonic()
     errors: list[str] = []
-    console = Console(highlight=False)
+    console, taking = Console(highlight=False), f"taking a {TYPES[kind]} backup, {name}"
+    command = ["env", "PGBACKREST_LOG_LEVEL_CONSOLE=detail", "/usr/local/lib/pgstack/take-backup", kind, name]
     try:
-        with console.status(f"taking a {TYPES[kind]} backup of stack {found.name}") as line:
-            command = [*PGBACKREST, f"--type={kind}", "--log-level-console=detail", "backup"]
+        with console.status(taking) as line:
             for said in engine.follow(container, command):
                 if match := _PERCENT.search(said):
-                    line.update(f"taking a {TYPES[kind]} backup of stack {found.name}: {float(match[1]):.0f}%")
+                    line.update(f"{taking}: {float(match[1]):.0f}%")
                 elif (match := _LEVELS.search(said)) and match[1] != "INFO":
                     errors.append(match[2])
                     if match[1] == "WARN":
@@ -62,11 +80,11 @@ def now(
         if any(_LOCKED in it for it in errors) or _LOCKED in str(error):
             raise OpsError("another backup is being taken: wait for it (`pgstack status`), then try again") from None
         raise OpsError(f"the backup failed: {' / '.join(errors) or error}") from None
-    newest = repository(engine, container).newest()
+    newest = repository(engine, container, name).newest()
     if newest is None:
         raise OpsError("pgBackRest reported success but lists no backup: `pgstack logs backup`")
     print(
-        f"{TYPES[newest.type]} backup {newest.label} is complete: {size(newest.size)} of database, "
+        f"{TYPES[newest.type]} backup {newest.label} is complete, {name}: {size(newest.size)} of database, "
         f"{size(newest.stored)} stored, in {span(time.monotonic() - began)}"
     )
 
@@ -76,19 +94,20 @@ def list_(
     stack: StackOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same for scripts, as one JSON array.")] = False,
 ) -> None:
-    """List the backups in the repository, oldest first.
+    """List the backups in the repositories, oldest first in each.
 
     Example: pgstack backup list
     """
     found = Stack.read(stack)
     from ops.engine import Engine  # noqa: PLC0415 - slow imports come after what fails fast
-    from ops.readings.repository import lost, repository  # noqa: PLC0415
+    from ops.readings.repository import LOCAL, lost, repositories, repository  # noqa: PLC0415
     from ops.words import ago, in_json, size, span  # noqa: PLC0415
 
     engine, container = Engine.connect(found.pulumi.environ), found.container("backup")
-    there = repository(engine, container)
+    read = {name: repository(engine, container, name) for name in repositories(engine, container)}
     if as_json:
-        print(json.dumps([asdict(it) for it in there.backups], indent=2, default=in_json))
+        listed = [{**asdict(it), "repository": name} for name, there in read.items() for it in there.backups]
+        print(json.dumps(listed, indent=2, default=in_json))
         return
     from rich.console import Console  # noqa: PLC0415
 
@@ -97,19 +116,23 @@ def list_(
     rows = [
         (
             it.label,
+            name,
             it.type,
             ago(time.time() - it.stop.timestamp()),
             span((it.stop - it.start).total_seconds()),
             size(it.size),
             size(it.stored),
         )
+        for name, there in read.items()
         for it in there.backups
     ]
-    tables.show(Console(highlight=False), ("label", "type", "taken", "took", "database", "stored"), rows)
+    columns = ("label", "where", "type", "taken", "took", "database", "stored")
+    tables.show(Console(highlight=False), columns, rows)
     for loss in lost(engine, container):
-        print(archiving.gap(loss, there.backups))
-    if not there.sound:
-        raise OpsError(f"pgBackRest says of the repository: {there.message}")
+        print(archiving.gap(loss, read[LOCAL].backups))
+    for name, there in read.items():
+        if not there.sound:
+            raise OpsError(f"pgBackRest says of the {name} repository: {there.message}")
 
 
 @backup.command()

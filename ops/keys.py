@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from ops import PROJECT
 from ops.errors import OpsError
 from ops.pulumi import REPO
 from ops.settings import stack_file
@@ -20,9 +21,11 @@ keys = typer.Typer(
     name="keys", help="Bring the stack's keys to a safe place.", no_args_is_help=True, rich_markup_mode=None
 )
 _REPOSITORY_KEY = re.compile(r"^repo1-cipher-pass=(.+)$", re.MULTILINE)
+_OFFSITE = f"{PROJECT}:offsite"
 _HOW_TO_USE = (
     "This file opens everything of the stack: keep it where only its owners get at it, and not on the stack's host.",
     "repository_key decrypts the pgBackRest repository (repo1-cipher-pass).",
+    "offsite is the other repository's store, with secrets (pgstack:offsite); offsite_key decrypts what is there.",
     "passphrase opens the secrets in state and stack_file (PULUMI_CONFIG_PASSPHRASE).",
     "state is what `pulumi stack import` takes, stack_file is stacks/Pulumi.STACK.yaml; both are as of exported_at.",
 )
@@ -62,7 +65,8 @@ def _collected(stack: Stack) -> dict[str, object]:
         "stack": stack.name,
         "exported_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "passphrase": _passphrase(stack),
-        "repository_key": _repository_key(stack),
+        "repository_key": _repository_key(stack, "local"),
+        **_offsite(stack),
         "ca_certificate": stack.outputs["ca_certificate"],
         "urls": {app: {kind: stack.url(app, kind) for kind in KINDS} for app in stack.apps},
         "stack_file": file.read_text() if file.is_file() else "",
@@ -81,13 +85,25 @@ def _passphrase(stack: Stack) -> str:
         raise OpsError(f"the passphrase's file {path} can't be read ({error.strerror})") from error
 
 
-def _repository_key(stack: Stack) -> str:
-    from ops.engine import Engine  # noqa: PLC0415 - slow import
+def _offsite(stack: Stack) -> dict[str, object]:
+    """Nothing for a stack that has no off-site repository."""
+    from ops.readings.repository import OFFSITE  # noqa: PLC0415 - slow import
 
-    text = Engine.connect(stack.pulumi.environ).read(stack.container("backup"), "/etc/pgstack/pgbackrest.conf")
-    match = _REPOSITORY_KEY.search(text)
+    given = json.loads(stack.pulumi.ask("config", "--show-secrets", "--json", stack=stack.name)).get(_OFFSITE, {})
+    store = given.get("objectValue") or json.loads(given.get("value") or "{}")
+    if not store:
+        return {}
+    return {"offsite_key": _repository_key(stack, OFFSITE), "offsite": {"path": f"/{stack.prefix}", **store}}
+
+
+def _repository_key(stack: Stack, repository: str) -> str:
+    from ops.engine import Engine  # noqa: PLC0415 - slow imports
+    from ops.readings.repository import config  # noqa: PLC0415
+
+    path = config(repository)
+    match = _REPOSITORY_KEY.search(Engine.connect(stack.pulumi.environ).read(stack.container("backup"), path))
     if match is None:
-        raise OpsError(f"{stack.container('backup')} has no repo1-cipher-pass in its pgbackrest.conf: run `pulumi up`")
+        raise OpsError(f"{stack.container('backup')} has no repo1-cipher-pass in {path}: run `pulumi up`")
     return match[1].strip()
 
 

@@ -7,7 +7,7 @@ import functools
 import json
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ops.restoring.plan import Plan
     from ops.restoring.targets import Target
 
+LOCAL = "local"
 _SPARE = 1024**3  # bytes that stay free for the live cluster
 restore = typer.Typer(name="restore", help="Go back to any second that the backups reach.", no_args_is_help=True)
 ToOption = Annotated[
@@ -34,6 +35,9 @@ ToOption = Annotated[
 ]
 
 
+FromOption = Annotated[
+    Literal["local", "offsite"] | None, typer.Option("--repository", help="Which to restore from; else the local one.")
+]
 NumberArgument = Annotated[int, typer.Argument(metavar="NUMBER", help="Which one: `pgstack restore list`.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
@@ -43,6 +47,7 @@ def plan_(
     to: ToOption,
     stack: StackOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same for scripts, as one JSON object.")] = False,
+    repository: FromOption = None,
 ) -> None:
     """Show what a restore would bring back and what it would leave out. Changes nothing, and needs no running server.
 
@@ -55,7 +60,7 @@ def plan_(
     from ops.engine import Engine  # noqa: PLC0415
     from ops.words import in_json  # noqa: PLC0415
 
-    planned = _planned(target, Engine.connect(found.pulumi.environ), found.container("backup"))
+    planned = _planned(target, Engine.connect(found.pulumi.environ), found.container("backup"), repository or LOCAL)
     if as_json:
         print(json.dumps({**asdict(planned), "possible": planned.possible}, indent=2, default=in_json))
     else:
@@ -68,6 +73,7 @@ def plan_(
 def run(
     to: ToOption,
     stack: StackOption = None,
+    repository: FromOption = None,
     swap: Annotated[bool, typer.Option("--swap", help="Then move the clients to it, as `restore swap` does.")] = False,
     yes: YesOption = False,
 ) -> None:
@@ -93,7 +99,7 @@ def run(
 
     engine, server = Engine.connect(found.pulumi.environ), found.container("postgres")
     _archive_all(engine, server, f"restore-{now.astimezone(datetime.UTC):%Y%m%dT%H%M%SZ}")
-    planned = _planned(target, engine, found.container("backup"))
+    planned = _planned(target, engine, found.container("backup"), repository or LOCAL)
     _show(planned)
     if not planned.possible:
         raise OpsError(_impossible(planned))
@@ -102,6 +108,8 @@ def run(
         _confirm_swap(found)
     number = generations.following(found)
     origin = {"backup": planned.backup.label, "lsn": lsn_text(planned.stop), "timeline": str(planned.timeline)}
+    if repository:
+        origin["repository"] = repository
     broken = swap and not engine.serves(server)  # a deployment insists that the live one serves
     generations.add(found, number, origin, at_once_live=broken)
     if not swap:
@@ -215,13 +223,13 @@ def _archive_all(engine: Engine, server: str, name: str) -> None:
         print(f"only what is archived can be restored, not all that was committed: {error}", file=sys.stderr)
 
 
-def _planned(target: Target, engine: Engine, container: str) -> Plan:
+def _planned(target: Target, engine: Engine, container: str, name: str) -> Plan:
     from rich.console import Console  # noqa: PLC0415 - slow imports come after what fails fast
 
     from ops.restoring.archive import planned  # noqa: PLC0415
 
     with Console(stderr=True).status("reading the archive"):
-        return planned(target, engine, container)
+        return planned(target, engine, container, name)
 
 
 def _insist_on_room(plan: Plan, engine: Engine, container: str) -> None:

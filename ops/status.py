@@ -89,6 +89,7 @@ def described(stack: Stack, read: Survey, verdict: Verdict) -> dict[str, Any]:
         "pooler": asdict(read.pooler) if read.pooler else None,
         "backups": asdict(read.backups) if read.backups else None,
         "drills": asdict(read.drills) if read.drills else None,
+        "offsite": asdict(read.offsite) if read.offsite else None,
         "partitions_until": dict(read.covered),
         "certificates": [asdict(it) for it in read.certificates],
         "keys_exported": read.keys_exported,
@@ -210,6 +211,10 @@ def _facts(console: Console, stack: Stack, read: Survey) -> None:
         facts.append(
             ("last drill", f"{made.words} {ago(time.time() - made.ended.timestamp())}" if made else "none yet")
         )
+    if offsite := read.offsite:
+        newest = offsite.repository and offsite.repository.newest()
+        last = f"last backup {ago(time.time() - newest.stop.timestamp())}" if newest else "no backup seen"
+        facts.append(("off-site", f"{last}, {offsite.waiting} WAL segments to follow"))
     if read.certificates:
         first = min(read.certificates, key=lambda it: it.expires)
         facts.append(("certificates", f"the first to expire is that of {first.holder}, on {first.expires:%Y-%m-%d}"))

@@ -11,10 +11,11 @@ from ops import exported
 from ops.engine import Engine
 from ops.errors import OpsError
 from ops.locks import Lock, locks
-from ops.readings import certificates, containers, drills, logins, pooler, repository, server
+from ops.readings import certificates, containers, drills, logins, offsite, pooler, repository, server
 from ops.readings.certificates import Certificate
 from ops.readings.containers import State
 from ops.readings.drills import Drills
+from ops.readings.offsite import Offsite
 from ops.readings.pooler import Pooler
 from ops.readings.repository import BackupContainer
 from ops.readings.server import Database, Server
@@ -43,6 +44,7 @@ class Survey:
     failures: tuple[str, ...] = ()
     restored: tuple[int, ...] = ()  # the clusters beside the live one
     drills: Drills | None = None
+    offsite: Offsite | None = None
     covered: Mapping[str, float | None] = field(default_factory=dict)  # "app.table": see readings.server.Database
 
 
@@ -78,6 +80,7 @@ def survey(stack: Stack, engine: Engine) -> Survey:
         asked_server = asked.start(server.ask, engine, names["postgres"], stack.apps) if "postgres" in up else None
         asked_backup = asked.start(repository.ask, engine, names["backup"]) if "backup" in up else None
         asked_drills = asked.start(drills.ask, engine, names["drills"], stack) if "drills" in up else None
+        asked_offsite = asked.start(offsite.ask, engine, names["backup"]) if "backup" in up else None
         asked_pooler = asked.start(pooler.ask, engine, names["pooler"], stack.apps) if "pooler" in up else None
         kept = [
             asked.start(certificates.of_container, engine, state.role, state.name)
@@ -109,6 +112,7 @@ def survey(stack: Stack, engine: Engine) -> Survey:
             ),
             pooler=asked_pooler() if asked_pooler else None,
             backups=asked_backup() if asked_backup else None,
+            offsite=asked_offsite() if asked_offsite else None,
             certificates=(
                 certificates.of_pem("the stack's CA", str(stack.outputs["ca_certificate"])),
                 *(it for answer in kept for it in answer() or ()),

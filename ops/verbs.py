@@ -24,6 +24,7 @@ from ops.reset import reset
 from ops.restore import restore
 from ops.seed import seed
 from ops.status import status
+from ops.verify import verify
 
 _EPILOG = """\
 Exit codes: 0 done, and the stack is well; 1 it failed, or something is wrong; 2 can't tell (no tools, no such stack,
@@ -58,6 +59,7 @@ migrate.command()(rehearse)
 migrate.command()(repair)
 migrate.command("sum")(write_sums)
 app.add_typer(migrate)
+backup.command()(verify)
 app.add_typer(backup)
 app.add_typer(restore)
 app.add_typer(drill)

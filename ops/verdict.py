@@ -13,12 +13,13 @@ from ops.locks import abandoned
 from ops.readings.certificates import Certificate
 from ops.readings.containers import State
 from ops.readings.drills import Drills
+from ops.readings.offsite import Offsite
 from ops.readings.pooler import Pooler
-from ops.readings.repository import BackupContainer, Disk
+from ops.readings.repository import LOCAL, OFFSITE, BackupContainer, Disk, Repository
 from ops.readings.server import Server
 from ops.revisions import Comparison
 from ops.survey import Survey
-from ops.words import ago
+from ops.words import ago, span
 
 _DRILLED_WITHIN = 2 * 24 * 3600  # seconds: they are nightly; one may be missed
 _MAINTAINED_WITHIN = 2 * 24 * 3600  # seconds: it is daily; one may be missed
@@ -59,7 +60,7 @@ def judge(survey: Survey, *, lasting: bool, stack: str, now: float | None = None
     if survey.pooler:
         problems += _pools(survey.pooler)
     if survey.backups:
-        problems += _repository(survey.backups)
+        problems += _repository(survey.backups.repository, LOCAL)
         # a developer's machine sleeps at night, and no schedule runs meanwhile
         (problems if lasting else notes).extend(archiving.late(survey.backups, now))
         if survey.backups.reserve == 0:
@@ -71,6 +72,11 @@ def judge(survey: Survey, *, lasting: bool, stack: str, now: float | None = None
         failed, late = _maintenance(survey, survey.backups, now)
         problems += failed
         (problems if lasting else notes).extend(late)
+    if survey.offsite:
+        problems += _offsite(survey.offsite)
+        if there := survey.offsite.repository:
+            problems += _repository(there, OFFSITE)
+            (problems if lasting else notes).extend(_late(there, OFFSITE, now))
     if survey.drills:
         problems += _drills(survey.drills, now)
         (problems if lasting else notes).extend(_undrilled(survey.drills, now))
@@ -153,14 +159,14 @@ def _pools(pooler: Pooler) -> Iterator[str]:
         )
 
 
-def _repository(backups: BackupContainer) -> Iterator[str]:
-    repository = backups.repository
+def _repository(repository: Repository, name: str) -> Iterator[str]:
+    again = f"`pgstack backup now --type full --repository {name}`"
     if repository.newest("full") is None:
-        yield f"there is no full backup ({repository.message}): `pgstack backup now --type full`"
+        yield f"there is no full backup in the {name} repository ({repository.message}): {again}"
     elif not repository.sound:
-        yield f"the backup repository is not sound ({repository.message}): `pgstack logs backup` says why"
+        yield f"the {name} repository is not sound ({repository.message}): `pgstack logs backup` says why"
     yield from (
-        f"backup {it.label} holds pages with wrong checksums: the data is damaged, keep the older backups"
+        f"backup {it.label} ({name}) holds pages with wrong checksums: the data is damaged, keep the older backups"
         " (docs/runbooks/corrupted-page.md)"
         for number, it in enumerate(repository.backups)
         # a full backup reads every page
@@ -185,6 +191,24 @@ def _undrilled(drills: Drills, now: float) -> Iterator[str]:
     if now - (proven.ended if proven else drills.since).timestamp() > _DRILLED_WITHIN:
         when = f"passed {ago(now - proven.ended.timestamp())}" if proven else "never passed"
         yield f"the last restore drill {when}: `pgstack drill` makes one; see `pgstack logs drills`"
+
+
+def _late(repository: Repository, name: str, now: float) -> Iterator[str]:
+    newest = repository.newest()
+    if newest and now - newest.stop.timestamp() > archiving.BACKED_UP_WITHIN:
+        days = (now - newest.stop.timestamp()) / 86400
+        yield f"the last {name} backup is {days:.1f} days old: `pgstack backup now`; see `pgstack logs backup`"
+
+
+def _offsite(offsite: Offsite) -> Iterator[str]:
+    why = f" ({offsite.said})" if offsite.said else ""
+    if offsite.waiting and offsite.oldest_ago > archiving.ARCHIVED_WITHIN:
+        yield (
+            f"the offsite repository is behind by {offsite.waiting} WAL segments, for {span(offsite.oldest_ago)}{why}:"
+            " the local one has them; they follow by themselves once the store answers"
+        )
+    elif offsite.repository is None:
+        yield f"the offsite repository does not answer{why}: the local one goes on; see to the store"
 
 
 def _maintenance(survey: Survey, backups: BackupContainer, now: float) -> tuple[list[str], list[str]]:

@@ -27,17 +27,18 @@ def platform_name() -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Build:
-    """One program built from tools/modules/<module>."""
+    """One program built from <modules>/<module>, where go.mod and go.sum are."""
 
     program: str
     module: str
     package: str
     version: str
     linker_flags: str = "-s -w"
+    modules: Path = MODULES
 
     @property
     def artifact(self) -> Artifact:
-        content = [path.read_text() for path in sorted((MODULES / self.module).rglob("*")) if path.is_file()]
+        content = [path.read_text() for path in sorted((self.modules / self.module).rglob("*")) if path.is_file()]
         return Artifact(
             self.program,
             self.version,
@@ -72,7 +73,7 @@ def bring(places: Places, build: Build, *, usually: str) -> Path:
                 what=f"building {build.program} {build.version}",
                 hint=NEEDS_MODULES,
                 log=places.cache / "logs" / f"{build.program}.log",
-                cwd=MODULES / build.module,
+                cwd=build.modules / build.module,
                 env=environment(places),
             )
 

@@ -9,19 +9,22 @@ from typing import Any
 import pulumi
 import tenacity
 
+from infra.errors import DeploymentError, EngineError
 from infra.hooks import before_change, step
-from infra.selfhosted import maintenance
+from infra.selfhosted import maintenance, repositories, stores
 from infra.selfhosted.alerts import alert_file
 from infra.selfhosted.certificates import Certificates
 from infra.selfhosted.cluster import archives
 from infra.selfhosted.container import ContainerArgs, Mount, run
 from infra.selfhosted.engine import Engine
-from infra.selfhosted.files import Files
+from infra.selfhosted.files import Files, digest
 from infra.selfhosted.stack import Names, child
 from infra.selfhosted.volumes import ClusterStorage, Volume
 from infra.settings import Settings
 
 _PGBACKREST = ["pgbackrest", "--stanza=main"]  # the image says where the configuration is
+_TAKE = "/usr/local/lib/pgstack/take-backup"
+_IN_ONE_LINE = 'said=$("$@" 2>&1) && echo "$said" || { echo "$said" | tr "\\n" " "; exit 1; }'
 _DAY = 24 * 3600  # seconds
 _LOCKED_FOR = 60  # seconds; what has piled up while nothing was archived
 
@@ -36,6 +39,7 @@ class BackupsArgs:
     repository: Volume
     certificates: Certificates
     repository_key: pulumi.Output[str]
+    offsite_key: pulumi.Output[str]
     after: pulumi.Resource  # nothing is moved to another cluster before that
     clients: Sequence[str]  # the names in the certificates of the servers that may ask it
 
@@ -43,14 +47,18 @@ class BackupsArgs:
 class Backups(pulumi.ComponentResource):
     """The repository's server and its schedule.
 
-    Outputs: `container` (str), `files` (str, the volume with its configuration). Postgres starts after `ready`, because
-    it archives to it.
+    Outputs: `container` (str), `files` (str, the volume with its configuration), `offsite` (str, a digest of what is
+    said there about the off-site repository). Postgres starts after `ready`, because it archives to it.
     """
 
     def __init__(self, name: str, names: Names, args: BackupsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("pgstack:selfhosted:Backups", name, None, opts)
         settings, storage = args.settings, args.storage
         leaf = args.certificates.leaf("backup", names("backup"), [names("backup"), "backup"])
+        offsite: dict[str, pulumi.Input[str]] = {}
+        if store := settings.offsite:
+            conf = args.offsite_key.apply(lambda key: repositories.offsite_conf(store, f"/{names.prefix}", key))
+            offsite = {repositories.OFFSITE_CONF: conf, **repositories.files(store)}
         files = Files(
             f"{name}-files",
             names,
@@ -58,7 +66,7 @@ class Backups(pulumi.ComponentResource):
             args.engine,
             args.image,
             {
-                "pgbackrest.conf": args.repository_key.apply(
+                repositories.LOCAL_CONF: args.repository_key.apply(
                     lambda key: pgbackrest_conf(args.clients, key, settings.keep_full, settings.keep_differential)
                 ),
                 "crontab": crontab(settings),
@@ -66,9 +74,11 @@ class Backups(pulumi.ComponentResource):
                 "tls/ca.crt": args.certificates.ca,
                 "tls/server.crt": leaf.certificate,
                 "tls/server.key": leaf.key,
+                **offsite,
             },
             child(self),
         )
+        self.offsite = digest(offsite)
         running = run(
             f"{name}-container",
             args.engine,
@@ -95,7 +105,7 @@ class Backups(pulumi.ComponentResource):
 
 
 class Stanza(pulumi.ComponentResource):
-    """Archiving proven and a first full backup taken: `ready` is done once both hold."""
+    """Archiving proven and a first full backup taken, in each repository: `ready` is done once the local one is."""
 
     def __init__(
         self,
@@ -105,7 +115,9 @@ class Stanza(pulumi.ComponentResource):
         repository: Volume,
         live: ClusterStorage,
         server: str,
+        backups: Backups,
         servers: Sequence[pulumi.Resource],
+        store: stores.Store | None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("pgstack:selfhosted:Stanza", name, None, opts)
@@ -119,16 +131,41 @@ class Stanza(pulumi.ComponentResource):
             input={"repository": repository.incarnation, "data": live.data.incarnation},
             opts=child(self, depends_on=list(servers), hooks=before_change(step(f"{name}-prepare", prepare))),
         )
+        if store:
+
+            async def prepare_offsite(_: pulumi.ResourceHookArgs) -> None:
+                if await archives(engine, server):
+                    await ensure_offsite_backup(engine, names("backup"), store)
+
+            pulumi.Stash(
+                f"{name}-offsite",
+                input={"store": backups.offsite, "data": live.data.incarnation},
+                opts=child(
+                    self, depends_on=[self.ready], hooks=before_change(step(f"{name}-offsite-prepare", prepare_offsite))
+                ),
+            )
         self.register_outputs({})
 
 
-async def ensure_full_backup(engine: Engine, container: str) -> None:
+async def ensure_full_backup(engine: Engine, container: str, pgbackrest: Sequence[str] = _PGBACKREST) -> None:
     """Create the stanza, prove that WAL arrives, and take a full backup unless one exists. Can be run again."""
-    await _create_stanza(engine, container)
-    await engine.run(container, [*_PGBACKREST, "check"])
-    if not await backups(engine, container):
+    await _create_stanza(engine, container, pgbackrest)
+    await engine.run(container, [*pgbackrest, "check"])
+    if not await backups(engine, container, pgbackrest):
         pulumi.log.info("taking the first full backup (some seconds for a new cluster)", ephemeral=True)
-        await engine.run(container, [*_PGBACKREST, "--type=full", "backup"])
+        await engine.run(container, [*pgbackrest, "--type=full", "backup"])
+
+
+async def ensure_offsite_backup(engine: Engine, container: str, store: stores.Store) -> None:
+    """The same off-site. Raises DeploymentError with the setting that is wrong, as far as the store's answer tells."""
+    pgbackrest = ["sh", "-c", _IN_ONE_LINE, "sh", "pgbackrest", f"--config={repositories.OFFSITE}"]
+    pgbackrest += ["--stanza=main", "--log-level-console=error"]
+    try:
+        # a store that does not answer is given up in half a minute
+        await engine.run(container, [*pgbackrest, "--io-timeout=3", "repo-ls"])
+        await ensure_full_backup(engine, container, pgbackrest)
+    except EngineError as error:
+        raise DeploymentError(stores.refusal(store, str(error))) from error
 
 
 @tenacity.retry(
@@ -137,9 +174,9 @@ async def ensure_full_backup(engine: Engine, container: str) -> None:
     wait=tenacity.wait_fixed(1),
     reraise=True,
 )
-async def _create_stanza(engine: Engine, container: str) -> None:
+async def _create_stanza(engine: Engine, container: str, pgbackrest: Sequence[str]) -> None:
     """Changes nothing where there is one, and does not wait for the WAL that a server sends meanwhile."""
-    await engine.run(container, [*_PGBACKREST, "stanza-create"])
+    await engine.run(container, [*pgbackrest, "stanza-create"])
 
 
 async def ensure_recent_backup(engine: Engine, container: str) -> None:
@@ -150,51 +187,31 @@ async def ensure_recent_backup(engine: Engine, container: str) -> None:
         await engine.run(container, [*_PGBACKREST, "--type=incr", "backup"])
 
 
-async def backups(engine: Engine, container: str) -> list[dict[str, Any]]:
+async def backups(engine: Engine, container: str, pgbackrest: Sequence[str] = _PGBACKREST) -> list[dict[str, Any]]:
     """The repository's backups, oldest first, as `pgbackrest info --output=json` describes them."""
-    stanzas = json.loads(await engine.run(container, [*_PGBACKREST, "--output=json", "info"]))
+    stanzas = json.loads(await engine.run(container, [*pgbackrest, "--output=json", "info"]))
     found: list[dict[str, Any]] = stanzas[0]["backup"] if stanzas else []
     return found
 
 
 def crontab(settings: Settings) -> str:
-    """The schedule, in UTC (https://github.com/aptible/supercronic)."""
-    backup = " ".join([*_PGBACKREST, "backup"])
+    """The schedule, in UTC (https://github.com/aptible/supercronic); each backup is taken in every repository."""
     return (
-        f"{settings.backup_full} {backup} --type=full\n"
-        f"{settings.backup_differential} {backup} --type=diff\n"
-        f"{settings.backup_incremental} {backup} --type=incr\n"
+        f"{settings.backup_full} {_TAKE} full\n"
+        f"{settings.backup_differential} {_TAKE} diff\n"
+        f"{settings.backup_incremental} {_TAKE} incr\n"
         "* * * * * /usr/local/lib/pgstack/full-after-loss\n"
         "* * * * * /usr/local/lib/pgstack/watch\n" + maintenance.crontab(settings.maintenance, settings.apps)
     )
 
 
 def pgbackrest_conf(clients: Sequence[str], key: str, keep_full: int, keep_differential: int) -> str:
-    """The repository's side of pgBackRest (https://pgbackrest.org/configuration.html); holds the only key."""
-    allowed = "\n".join(f"tls-server-auth={client}=main" for client in clients)
-    return f"""\
-[global]
-repo1-path=/var/lib/pgbackrest
-repo1-cipher-type=aes-256-cbc
-repo1-cipher-pass={key}
-repo1-retention-full={keep_full}
-repo1-retention-diff={keep_differential}
-repo1-bundle=y
-repo1-block=y
-compress-type=zst
-compress-level=3
-process-max=2
-start-fast=y
-log-level-console=info
-log-level-file=off
-lock-path=/tmp/pgbackrest
+    """The local repository's, and whom the container's server lets in (https://pgbackrest.org/configuration.html)."""
+    allowed = "".join(f"tls-server-auth={client}=main\n" for client in clients)
+    more = f"""\
 tls-server-address=*
-{allowed}
-tls-server-ca-file=/etc/pgstack/tls/ca.crt
+{allowed}tls-server-ca-file=/etc/pgstack/tls/ca.crt
 tls-server-cert-file=/etc/pgstack/tls/server.crt
 tls-server-key-file=/etc/pgstack/tls/server.key
-
-[main]
-pg1-path=/var/lib/postgresql/16/main
-pg1-socket-path=/run/postgresql
 """
+    return repositories.repository_conf({"path": "/var/lib/pgbackrest"}, key, keep_full, keep_differential, more=more)

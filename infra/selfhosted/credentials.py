@@ -26,7 +26,7 @@ class AppPasswords:
 class Credentials(pulumi.ComponentResource):
     """Everything about a stack that is random.
 
-    Outputs: `passwords` (application to AppPasswords), `repository_key` (secret str).
+    Outputs: `passwords` (application to AppPasswords), `repository_key` and `offsite_key` (secret str).
     """
 
     def __init__(
@@ -35,6 +35,8 @@ class Credentials(pulumi.ComponentResource):
         super().__init__("pgstack:selfhosted:Credentials", name, None, opts)
         self._name = name
         self.repository_key = kept(f"{name}-repository-key", password(), self, lasting=lasting)
+        # there whether it is used or not: a protected one could not go when the off-site repository does
+        self.offsite_key = kept(f"{name}-offsite-key", password(), self, lasting=lasting)
         self.passwords: Mapping[str, AppPasswords] = {
             app: AppPasswords(
                 owner=kept(f"{name}-{app}-owner-1", password(), self),

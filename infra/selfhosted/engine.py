@@ -34,6 +34,7 @@ class Task:
     labels: Mapping[str, str]
     environment: Mapping[str, str]
     mounts: Mapping[str, tuple[str, str]]
+    network: str = "none"
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class Engine:
             environment=dict(task.environment),
             volumes={volume: {"bind": path, "mode": mode} for path, (volume, mode) in task.mounts.items()},
             user=f"{POSTGRES_UID}:{POSTGRES_UID}",
-            network_mode="none",
+            network=task.network,
             cap_drop=["ALL"],
             security_opt=["no-new-privileges:true"],
             detach=True,

@@ -37,7 +37,7 @@ class Files(pulumi.ComponentResource):
         labels = names.labels(f"{role}-files")
         volume = Volume(name, names, f"{role}-files", self)
         contents: pulumi.Output[dict[str, str]] = pulumi.Output.secret(pulumi.Output.all(**files))
-        self.digest = pulumi.Output.unsecret(contents.apply(_digest))
+        self.digest = digest(files)
 
         async def write(_: pulumi.ResourceHookArgs) -> None:
             await engine.write(names(f"{role}-files"), await resolved(image), labels, await resolved(contents))
@@ -55,6 +55,12 @@ class Files(pulumi.ComponentResource):
         )
         self.volume = volume.name
         self.register_outputs({"volume": self.volume, "digest": self.digest})
+
+
+def digest(files: Mapping[str, pulumi.Input[str]]) -> pulumi.Output[str]:
+    """Of all contents; no secret, whatever they are."""
+    contents: pulumi.Output[dict[str, str]] = pulumi.Output.secret(pulumi.Output.all(**files))
+    return pulumi.Output.unsecret(contents.apply(_digest))
 
 
 def _digest(files: Mapping[str, str]) -> str:

@@ -63,6 +63,7 @@ class SelfHosted(pulumi.ComponentResource):
                 repository=storage.repository,
                 certificates=certificates,
                 repository_key=credentials.repository_key,
+                offsite_key=credentials.offsite_key,
                 after=guarded,
                 clients=[switchover.container(names, it) for it in settings.clusters],
             ),
@@ -104,7 +105,9 @@ class SelfHosted(pulumi.ComponentResource):
             storage.repository,
             storages[live],
             server,
+            backups,
             [backups.ready, postgres.ready],
+            settings.offsite,
             child(self),
         )
         drills = Drills(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from infra.selfhosted import maintenance
+from infra.selfhosted import maintenance, repositories
 from infra.selfhosted.budget import OPERATORS, SUPERUSER_RESERVE, ConnectionBudget
 from infra.selfhosted.certificates import Certificates
 from infra.selfhosted.container import ContainerArgs, Mount, run
@@ -71,7 +71,7 @@ class Postgres(pulumi.ComponentResource):
                 "postgresql.conf": postgresql_conf(settings, sizing, restart_settings),
                 "pg_hba.conf": pg_hba_conf(settings.apps),
                 "pg_ident.conf": maintenance.ident(settings.apps),
-                "pgbackrest.conf": pgbackrest_conf(names("backup")),
+                **{it: pgbackrest_conf(names("backup"), it) for it in repositories.configs(settings.offsite)},
                 "tls/ca.crt": args.certificates.ca,
                 "tls/server.crt": server.certificate,
                 "tls/server.key": server.key,
@@ -195,16 +195,15 @@ pg_stat_statements.track = top
 """
 
 
-def pgbackrest_conf(repository_host: str) -> str:
-    """The server's side of pgBackRest (https://pgbackrest.org/configuration.html): no repository, no key."""
+def pgbackrest_conf(repository_host: str, config: str = repositories.LOCAL_CONF) -> str:
+    """The server's side of pgBackRest (https://pgbackrest.org/configuration.html): no repository, no key.
+
+    `config` is the file of the repository on its host. WAL goes to the local one; a cluster that was restored from the
+    off-site one fetches its WAL from there.
+    """
     return f"""\
 [global]
-repo1-host={repository_host}
-repo1-host-type=tls
-repo1-host-ca-file=/etc/pgstack/tls/ca.crt
-repo1-host-cert-file=/etc/pgstack/tls/server.crt
-repo1-host-key-file=/etc/pgstack/tls/server.key
-archive-async=y
+{repositories.host_conf(repository_host, config)}archive-async=y
 spool-path=/var/lib/postgresql/spool
 process-max=2
 compress-type=zst

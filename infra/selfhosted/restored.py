@@ -8,7 +8,7 @@ import tenacity
 
 from infra.errors import DeploymentError, EngineError
 from infra.hooks import before_change, resolved, step
-from infra.selfhosted import cluster
+from infra.selfhosted import cluster, repositories
 from infra.selfhosted.engine import Engine, Task
 from infra.selfhosted.health import Condition, asked
 from infra.selfhosted.postgres import Postgres, PostgresArgs
@@ -66,7 +66,11 @@ class Restored(pulumi.ComponentResource):
         async def restore(_: pulumi.ResourceHookArgs) -> None:
             known = await resolved(
                 pulumi.Output.all(
-                    image=given.image, id=given.stack_id, files=args.backup_files, repository=args.repository
+                    image=given.image,
+                    id=given.stack_id,
+                    files=args.backup_files,
+                    repository=args.repository,
+                    network=given.network,
                 )
             )
             pulumi.log.info(f"restoring backup {args.origin.backup} into generation {number}", ephemeral=True)
@@ -83,6 +87,7 @@ class Restored(pulumi.ComponentResource):
                         "/var/lib/pgbackrest": (known["repository"], "ro"),
                         "/etc/pgstack": (known["files"], "ro"),
                     },
+                    network=known["network"] if args.origin.repository == "offsite" else "none",
                 )
             )
 
@@ -116,8 +121,9 @@ class Restored(pulumi.ComponentResource):
 
 def options(origin: Origin) -> Sequence[str]:
     """Of `pgbackrest restore` (https://pgbackrest.org/command.html#command-restore): that backup, and stop there."""
+    config = [f"--config={repositories.OFFSITE}"] if origin.repository == "offsite" else []
     target = [f"--target={origin.lsn}", f"--target-timeline={origin.timeline}", "--target-action=promote"]
-    return [f"--set={origin.backup}", "--type=lsn", *target]
+    return [*config, f"--set={origin.backup}", "--type=lsn", *target]
 
 
 async def finish(engine: Engine, container: str) -> None:

@@ -10,9 +10,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ops.engine import Engine
-from ops.errors import EngineError
+from ops.errors import EngineError, OpsError
 
-PGBACKREST = ("pgbackrest", "--config=/etc/pgstack/pgbackrest.conf", "--stanza=main")
+LOCAL, OFFSITE = "local", "offsite"
+_CONFIG = {LOCAL: "pgbackrest.conf", OFFSITE: "offsite.conf"}  # infra/selfhosted/repositories.py
+_FOLDER = "/etc/pgstack"
+
+
+def config(repository: str) -> str:
+    """The file of that repository in the backup container."""
+    return f"{_FOLDER}/{_CONFIG[repository]}"
+
+
+def pgbackrest(repository: str) -> tuple[str, ...]:
+    """The beginning of a command that works on that repository of the backup container."""
+    return ("pgbackrest", f"--config={config(repository)}", "--stanza=main")
+
+
+PGBACKREST = pgbackrest(LOCAL)
 TYPES = {"full": "full", "diff": "differential", "incr": "incremental"}
 _KIB = 1024
 _MAINTENANCE = re.compile(r"/run/postgresql/maintenance-(\w+):(\d+) (\d+)")  # infra/selfhosted/maintenance.py
@@ -119,9 +134,18 @@ def ask(engine: Engine, container: str) -> BackupContainer:
     return parse(said)
 
 
-def repository(engine: Engine, container: str) -> Repository:
-    """The repository alone. Raises EngineError when pgBackRest does not answer."""
-    return info(engine.run(container, [*PGBACKREST, "--output=json", "info"]))
+def repository(engine: Engine, container: str, which: str = LOCAL) -> Repository:
+    """One repository alone. Raises EngineError when pgBackRest does not answer."""
+    return info(engine.run(container, [*pgbackrest(which), "--log-level-console=error", "--output=json", "info"]))
+
+
+def repositories(engine: Engine, container: str, chosen: str | None = None) -> tuple[str, ...]:
+    """Those that the stack has, or the chosen one. Raises OpsError if it does not have that."""
+    files = engine.run(container, ["ls", _FOLDER]).split()
+    found = tuple(name for name, file in _CONFIG.items() if file in files)
+    if chosen and chosen not in found:
+        raise OpsError("the stack has no off-site repository: docs/repositories.md shows how to give it one")
+    return (chosen,) if chosen else found
 
 
 def parse(text: str) -> BackupContainer:
@@ -171,9 +195,11 @@ def info(text: str) -> Repository:
         return Repository(sound=False, message="there is no stanza", running=False, backups=())
     stanza = stanzas[0]
     status = stanza["status"]
+    # the stanza's own message is "other" where the repository's names what is wrong
+    message = next((it["status"]["message"] for it in stanza.get("repo", [])), status["message"])
     return Repository(
         sound=status["code"] == 0,
-        message=str(status["message"]),
+        message=str(message).strip().partition("\n")[0],
         running=bool(status.get("lock", {}).get("backup", {}).get("held")),
         backups=tuple(_backup(it) for it in stanza.get("backup", [])),
     )

@@ -6,16 +6,17 @@ import functools
 
 from db.drills.timelines import forks
 from ops.engine import Engine
-from ops.readings.repository import repository
+from ops.readings.repository import LOCAL, repositories, repository
 from ops.restoring import wal
 from ops.restoring.plan import Plan, plan
 from ops.restoring.targets import Target
 
 
-def planned(target: Target, engine: Engine, container: str) -> Plan:
+def planned(target: Target, engine: Engine, container: str, name: str = LOCAL) -> Plan:
     """Raises OpsError for a target that nothing leads to, EngineError for an archive that can't be read."""
-    read = functools.partial(wal.read, engine, container)
-    segments = wal.listed(engine, container)
+    repositories(engine, container, name)  # refuses one that is not there
+    read = functools.partial(wal.read, engine, container, repository=name)
+    segments = wal.listed(engine, container, name)
     any_of = {it.timeline: it for it in segments}
-    history = functools.cache(lambda timeline: forks(wal.history(engine, container, any_of[timeline])))
-    return plan(target, repository(engine, container).backups, segments, read, history)
+    history = functools.cache(lambda timeline: forks(wal.history(engine, container, any_of[timeline], name)))
+    return plan(target, repository(engine, container, name).backups, segments, read, history)

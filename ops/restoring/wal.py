@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from db import restore_points
 from ops.engine import Engine
-from ops.readings.repository import PGBACKREST, lsn_of
+from ops.readings.repository import LOCAL, lsn_of, pgbackrest
 
 SEGMENT = 16 * 1024**2  # bytes
 _FILE = re.compile(r"(?P<cluster>\d+-\d+)/(?:.*/)?(?P<name>[0-9A-F]{24})-[0-9a-f]{40}\.zst")
@@ -89,9 +89,9 @@ def named(lsn: int, timeline: int) -> str:
     return f"{timeline:08X}{number // 256:08X}{number % 256:08X}"
 
 
-def listed(engine: Engine, container: str) -> tuple[Segment, ...]:
+def listed(engine: Engine, container: str, repository: str = LOCAL) -> tuple[Segment, ...]:
     """The segments of the newest cluster in the repository, in order. Raises EngineError."""
-    said = engine.run(container, [*PGBACKREST, "--recurse", "--output=json", "repo-ls", _ARCHIVE])
+    said = engine.run(container, [*pgbackrest(repository), "--recurse", "--output=json", "repo-ls", _ARCHIVE])
     return segments(said)
 
 
@@ -107,7 +107,9 @@ def segments(text: str) -> tuple[Segment, ...]:
     return tuple(newest[name] for name in sorted(newest))
 
 
-def read(engine: Engine, container: str, wanted: Sequence[Segment], following: Segment | None) -> Records:
+def read(
+    engine: Engine, container: str, wanted: Sequence[Segment], following: Segment | None, repository: str = LOCAL
+) -> Records:
     """The commits and restore points that begin in `wanted`, which follow each other; `following` comes after them.
 
     They may be of several timelines: pg_waldump reads the files of one, and gets them under the names of the last.
@@ -118,7 +120,7 @@ def read(engine: Engine, container: str, wanted: Sequence[Segment], following: S
     for part, after in _batches(wanted, following):
         files = (*part, *([after] if after else []))
         named_alike = [it for file in files for it in (f"{files[-1].name[:8]}{file.name[8:]}", file.path)]
-        said = engine.run(container, ["bash", "-c", _WALDUMP, "bash", *named_alike])
+        said = engine.run(container, ["bash", "-c", _WALDUMP, " ".join(pgbackrest(repository)), *named_alike])
         whole = records(said)
         commits += [it for it in whole.commits if it.lsn < part[-1].end]
         points += [it for it in whole.points if it.lsn < part[-1].end]
@@ -138,10 +140,12 @@ def points(engine: Engine, container: str, there: Sequence[Segment]) -> list[Arc
     return found
 
 
-def history(engine: Engine, container: str, segment: Segment) -> str:
+def history(engine: Engine, container: str, segment: Segment, repository: str = LOCAL) -> str:
     """The history file of the segment's timeline. Raises EngineError if the archive has none."""
     *cluster, _, _ = segment.path.split("/")
-    return engine.run(container, [*PGBACKREST, "repo-get", "/".join([*cluster, f"{segment.name[:8]}.history"])])
+    return engine.run(
+        container, [*pgbackrest(repository), "repo-get", "/".join([*cluster, f"{segment.name[:8]}.history"])]
+    )
 
 
 def lsn_text(lsn: int) -> str:
@@ -171,12 +175,12 @@ def _batches(
 
 # A record may begin in one segment and end in the next; where the archive ends there is none, which pg_waldump calls an
 # error and which is none here. Cut to what is asked for: a busy segment holds 100,000 records.
-_WALDUMP = f"""\
+_WALDUMP = """\
 set -o pipefail
 folder=$(mktemp -d) && trap 'rm -rf "$folder"' EXIT
 first=$1
 while (($#)); do
-  {" ".join(PGBACKREST)} repo-get "$2" | zstd -dq >"$folder/$1" || exit
+  $0 repo-get "$2" | zstd -dq >"$folder/$1" || exit
   last=$1
   shift 2
 done

@@ -80,6 +80,14 @@ def test_no_secret_is_in_a_container_s_environment_label_or_command(declare: Dec
     assert [secret for secret in secrets if secret in shown] == []
 
 
+def test_an_off_site_store_s_secret_is_in_no_resource_but_the_digest_of_the_files(declare: Declare) -> None:
+    given = {"type": "s3", "endpoint": "s3.example.org", "bucket": "b", "region": "r", "key": "k", "secret": "s3cr3t-s"}
+    declared = declare(offsite=json.dumps(given))
+    assert "stanza-offsite" in {it.name for it in declared.everything}
+    assert "s3cr3t-s" not in json.dumps([it.inputs for it in declared.everything], default=str)
+    assert "stanza-offsite" not in {it.name for it in declare().everything}
+
+
 @pytest.mark.parametrize(
     ("environment", "kept"), [("dev", False), ("preview", False), ("staging", True), ("production", True)]
 )
@@ -98,7 +106,9 @@ def test_a_lasting_stack_also_protects_what_its_data_is_worth_nothing_without(
     declare: Declare, environment: str, kept: bool
 ) -> None:
     protected = {it.name for it in declare(environment=environment).everything if it.protect and "Stash" in it.type}
-    wanted = {"stack-id", "credentials-repository-key", "certificates-authority", "drills-key"}
+    wanted = {
+        "stack-id", "credentials-repository-key", "credentials-offsite-key", "certificates-authority", "drills-key",
+    }  # fmt: skip
     assert protected == (wanted if kept else set())
 
 

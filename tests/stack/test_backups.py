@@ -78,10 +78,10 @@ def test_another_schedule_and_retention_take_effect_by_a_reload(stack: Stack) ->
     before = {role: stack.container(role).id for role in roles}
     paths = ("/etc/pgstack/crontab", "/etc/pgstack/pgbackrest.conf")
     old_crontab, old_conf = (stack.execute("backup", "cat", path) for path in paths)
-    assert [line for line in old_crontab.splitlines() if " pgbackrest " in line] == [
-        "0 2 * * 0 pgbackrest --stanza=main backup --type=full",
-        "0 2 * * 1-6 pgbackrest --stanza=main backup --type=diff",
-        "30 */4 * * * pgbackrest --stanza=main backup --type=incr",
+    assert [line for line in old_crontab.splitlines() if "take-backup" in line] == [
+        "0 2 * * 0 /usr/local/lib/pgstack/take-backup full",
+        "0 2 * * 1-6 /usr/local/lib/pgstack/take-backup diff",
+        "30 */4 * * * /usr/local/lib/pgstack/take-backup incr",
     ]
     since = int(time.time())
     try:

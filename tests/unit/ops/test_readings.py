@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ops.errors import EngineError
-from ops.readings import pooler, repository, server
+from ops.readings import offsite, pooler, repository, server
 from ops.readings.containers import described
 
 SERVER = """\
@@ -135,3 +135,20 @@ def test_a_container_that_ended_is_described_since_then() -> None:
     assert not state.well
     assert state.since is not None
     assert state.since.isoformat() == "2026-11-21T11:05:00+00:00"
+
+
+def test_the_off_site_repository_is_read_with_the_wal_that_waits_for_it() -> None:
+    read = offsite.parse(f"2 341\nsaid unable to connect\n{json.dumps([STANZA])}\n")
+    assert (read.waiting, read.oldest_ago, read.said) == (2, 341.0, "unable to connect")
+    assert read.repository is not None
+    assert read.repository.newest("full") is not None
+
+
+def test_a_store_that_does_not_answer_is_no_repository_and_says_why() -> None:
+    why = "[HostConnectError] unable to connect to 'store:9443'\n    on 2 retries"
+    silent = {**STANZA, "backup": [], "status": {"code": 99, "message": "other"}}
+    silent["repo"] = [{"key": 1, "status": {"code": 99, "message": why}}]
+    read = offsite.parse(f"0 0\nsaid \n{json.dumps([silent])}\n")
+    assert read.repository is None
+    assert read.said == "[HostConnectError] unable to connect to 'store:9443'"
+    assert offsite.parse('0 0\nsaid\n{"no": "answer"}\n').repository is None

@@ -10,6 +10,7 @@ from ops.locks import Lock
 from ops.readings.certificates import Certificate
 from ops.readings.containers import State
 from ops.readings.drills import Drill, Drills
+from ops.readings.offsite import Offsite
 from ops.readings.pooler import Pool, Pooler
 from ops.readings.repository import Backup, BackupContainer, Disk, Loss, Maintenance, Repository
 from ops.readings.server import Database, Server
@@ -197,6 +198,28 @@ def test_a_backup_that_was_due_and_is_not_there_is_named_by_its_type() -> None:
 def test_a_backup_with_damaged_pages_is_a_problem() -> None:
     bad = replace(BACKUPS, repository=replace(BACKUPS.repository, backups=(replace(backup(), failed=True),)))
     assert "wrong checksums" in problems(replace(WELL, backups=bad))
+
+
+def test_an_off_site_repository_that_is_behind_or_silent_is_a_problem_and_a_short_wait_is_none() -> None:
+    there = Offsite(BACKUPS.repository, waiting=1, oldest_ago=3.0, said="")
+    assert problems(replace(WELL, offsite=there)) == ""
+    behind = replace(there, waiting=5, oldest_ago=600.0, said="unable to connect to 'store:9443'")
+    assert problems(replace(WELL, offsite=behind)) == (
+        "the offsite repository is behind by 5 WAL segments, for 10 min (unable to connect to 'store:9443'): the local "
+        "one has them; they follow by themselves once the store answers"
+    )
+    silent = replace(there, repository=None, waiting=0, oldest_ago=0.0)
+    assert "the offsite repository does not answer" in problems(replace(WELL, offsite=silent))
+
+
+def test_what_is_wrong_with_the_off_site_backups_is_said_of_them() -> None:
+    empty = Repository(sound=False, message="no valid backups", running=False, backups=())
+    survey = replace(WELL, offsite=Offsite(empty, 0, 0.0, ""))
+    assert "no full backup in the offsite repository (no valid backups)" in problems(survey)
+    old = Repository(sound=True, message="ok", running=False, backups=(backup(age=3 * DAY),))
+    survey = replace(WELL, offsite=Offsite(old, 0, 0.0, ""))
+    assert "the last offsite backup is 3.0 days old" in problems(survey)
+    assert problems(survey, lasting=False) == ""
 
 
 def test_damaged_pages_are_no_problem_any_more_once_a_full_backup_found_none() -> None:
