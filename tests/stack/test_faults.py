@@ -15,7 +15,7 @@ from tests.stack.writer import writing
 soon = tenacity.retry(
     stop=tenacity.stop_after_delay(120),
     wait=tenacity.wait_fixed(0.3),
-    retry=tenacity.retry_if_exception_type((AssertionError, APIError))  # a container that restarts takes no command,
+    retry=tenacity.retry_if_exception_type((AssertionError, APIError)),  # a container that restarts takes no command
     reraise=True,
 )
 
