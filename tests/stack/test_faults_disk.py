@@ -168,7 +168,7 @@ def test_a_removed_data_directory_is_refused_and_the_repository_has_all_that_was
     @within_minutes
     def refused() -> None:
         said = small.container("postgres").logs(tail=20).decode()
-        assert f"data volume {small.prefix}-data is empty, but stack" in said
+        assert "is empty, but stack" in said  # a disk of its own has no volume name
 
     refused()
     assert any(f"container {small.prefix}-postgres" in it for it in status(pgstack, small)["problems"])
