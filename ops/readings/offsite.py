@@ -14,7 +14,8 @@ find /var/lib/pgbackrest/archive -type f -printf '%f %T@\\n' |
   sed -nE 's/^([0-9A-F]{24})-[0-9a-f]{40}(\\.\\w+)? /\\1 /p' |
   LC_ALL=C awk -v now="$(date +%s)" '
     BEGIN { while ((getline line < "/run/postgresql/offsite-last") > 0) last[substr(line, 1, 8)] = line }
-    $1 "" > last[substr($1, 1, 8)] "" { waiting++; if (!oldest || $2 < oldest) oldest = $2 } END { print waiting + 0, oldest ? now - oldest : 0 }'
+    $1 "" > last[substr($1, 1, 8)] "" { waiting++; if (!oldest || $2 < oldest) oldest = $2 }
+    END { print waiting + 0, oldest ? now - oldest : 0 }'
 echo "said $(cat /run/postgresql/offsite-error 2>/dev/null)"
 timeout 5 "$@" --io-timeout=1 --log-level-console=error --output=json info || echo '{"no": "answer"}'
 """

@@ -11,7 +11,7 @@ import tenacity
 from docker.errors import APIError
 
 from tests.deployment import NewStack, Run, Stack
-from tests.stack.repository import REPOSITORY, archived, info
+from tests.stack.repository import REPOSITORY, info
 from tests.stack.runbooks import blocks, typed
 from tests.stack.small_disk import small_disks
 from tests.stack.writer import writing
@@ -148,29 +148,3 @@ def until_full(stack: Stack) -> None:
     code, _ = stack.container("postgres").exec_run(["psql", "-qAtc", _SEGMENTS])
     assert code != 0
     assert not stack.serves("postgres")
-
-
-@pytest.mark.fault(
-    "PGDATA removed from under the running server",
-    seen="the server stops and refuses to start: `data volume ... is empty, but stack ... has cluster`; `status`"
-    " names its container",
-    outcome="detected: nothing is initialised over it; the repository has all that was archived",
-)
-def test_a_removed_data_directory_is_refused_and_the_repository_has_all_that_was_archived(
-    small: Stack, pgstack: Run
-) -> None:
-    small.admin_sql("CREATE TABLE public.kept AS SELECT 1", "dovvybuddy")
-    segment = small.admin_sql("SELECT pg_walfile_name(pg_current_wal_lsn())")
-    pgstack("backup", "point", "before-the-removal", of=small)
-
-    small.execute("postgres", "bash", "-c", 'rm -rf "$PGDATA"')
-
-    @within_minutes
-    def refused() -> None:
-        said = small.container("postgres").logs(tail=20).decode()
-        assert "is empty, but stack" in said  # a disk of its own has no volume name
-
-    refused()
-    assert any(f"container {small.prefix}-postgres" in it for it in status(pgstack, small)["problems"])
-    assert small.execute("backup", "find", "/var/lib/postgresql", "-name", "PG_VERSION") == ""
-    assert segment in archived(small)
