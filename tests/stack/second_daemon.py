@@ -100,7 +100,7 @@ class Daemon:
 
     def take_images(self, stack: Stack) -> dict[str, str]:
         """Bring over the images that `stack` runs on; role to tag."""
-        tags = {role: str(stack.container(role).attrs["Config"]["Image"]) for role in ("postgres", "pooler")}
+        tags = {role: str(stack.container(role).attrs["Config"]["Image"]) for role in ("postgres", "pooler", "drills")}
         for tag in tags.values():
             self.client().images.load(b"".join(stack.engine.images.get(tag).save(named=True)))
         return tags

@@ -37,7 +37,7 @@ def test_everything_comes_back_by_itself_after_a_restart_of_the_daemon_and_postg
 def deployed(stack: Stack, fresh: Stack, daemon: Daemon) -> Stack:
     """`fresh` on `daemon`, which has no network to build images with: it runs those of `stack`."""
     tags = daemon.take_images(stack)
-    for folder, role in (("postgres", "postgres"), ("pgbouncer", "pooler")):
+    for folder, role in (("postgres", "postgres"), ("pgbouncer", "pooler"), ("drills", "drills")):
         (fresh.home / "docker" / folder / "Dockerfile").write_text(f"FROM {tags[role]}\n")
     there = StackOnSecondDaemon.of(fresh, daemon)
     there.up()
