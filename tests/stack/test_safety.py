@@ -35,7 +35,9 @@ def test_a_container_s_log_is_bounded_and_it_is_given_time_to_stop(inspected: di
     host = inspected["HostConfig"]
     assert host["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "5"}}
     assert host["RestartPolicy"]["Name"] == "unless-stopped"
-    wanted = {"postgres": ("SIGINT", 180), "pooler": ("SIGINT", 30), "backup": ("SIGTERM", 60)}
+    wanted = {
+        "postgres": ("SIGINT", 180), "pooler": ("SIGINT", 30), "backup": ("SIGTERM", 60), "drills": ("SIGTERM", 30),
+    }  # fmt: skip
     role = inspected["Config"]["Labels"]["pgstack.role"]
     assert (inspected["Config"]["StopSignal"], inspected["Config"]["StopTimeout"]) == wanted[role]
     assert inspected["Config"]["Healthcheck"]["Test"] == ["CMD", "/usr/local/bin/healthy"]
@@ -79,7 +81,8 @@ def test_two_ports_are_published_and_on_the_loopback_address_only(stack: Stack) 
         ]
         for role in ROLES
     }
-    assert bound == {"postgres": [("5432/tcp", "127.0.0.1")], "pooler": [("6432/tcp", "127.0.0.1")], "backup": []}
+    published = {"postgres": [("5432/tcp", "127.0.0.1")], "pooler": [("6432/tcp", "127.0.0.1")]}
+    assert bound == {"backup": [], "drills": [], **published}
 
 
 def test_another_address_of_the_host_answers_on_neither_port(stack: Stack) -> None:
