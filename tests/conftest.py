@@ -36,9 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def new_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewStack]:
-    """Make stacks: `new_stack()` in the shared copy of the checkout, `new_stack(own_copy=True)` in one of its own."""
-    made: list[Stack] = []
+def made_stack(tmp_path_factory: pytest.TempPathFactory) -> NewStack:
+    """Make stacks: `made_stack()` in the shared copy of the checkout, `made_stack(own_copy=True)` in one of its own."""
     shared: list[Path] = []
 
     def make(template: str = "dev", *, own_copy: bool = False) -> Stack:
@@ -52,9 +51,20 @@ def new_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewStack]:
         env["PGSTACK_STATE"] = str(home.parent / f"{home.name}-state")
         env |= environment(home, env)
         stack = Stack(f"test-{uuid.uuid4().hex[:6]}", home, env)
-        made.append(stack)
         stack.init(template)
         return stack
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def new_stack(made_stack: NewStack) -> Iterator[NewStack]:
+    """The same for the tests of one file: what it makes goes with it, for an idle stack slows down the others."""
+    made: list[Stack] = []
+
+    def make(template: str = "dev", *, own_copy: bool = False) -> Stack:
+        made.append(made_stack(template, own_copy=own_copy))
+        return made[-1]
 
     yield make
     for stack in made:
@@ -62,11 +72,14 @@ def new_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewStack]:
 
 
 @pytest.fixture(scope="session")
-def stack(new_stack: NewStack) -> Stack:
+def stack(made_stack: NewStack) -> Iterator[Stack]:
     """One deployed stack that all tests share: they leave it as it was."""
-    it = new_stack()
-    it.up()
-    return it
+    it = made_stack()
+    try:
+        it.up()
+        yield it
+    finally:
+        it.remove()
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,9 @@ def guard(name: str, settings: Settings, parent: pulumi.Resource) -> pulumi.Reso
         name,
         input={
             "moves": ",".join(map(str, settings.live)),
-            "generations": {str(number): it.model_dump() for number, it in settings.generations.items()},
+            "generations": {
+                str(number): it.model_dump(exclude_defaults=True) for number, it in settings.generations.items()
+            },
         },
         opts=child(
             parent, hooks=pulumi.ResourceHookBinding(before_update=[step(f"{name}-insist", insist, in_preview=True)])

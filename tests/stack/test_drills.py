@@ -21,13 +21,12 @@ _PROGRAM = ("python3", "-m", "db.drills")
 
 
 @pytest.fixture(scope="module")
-def stack(new_stack: NewStack) -> Iterator[Stack]:
+def stack(new_stack: NewStack) -> Stack:
     """A stack of two applications with rows of real applications' kind."""
     it = new_stack()
     it.configure("apps", '["dovvybuddy", "maps"]')
     it.up()
-    yield it
-    it.remove()
+    return it
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,13 +20,12 @@ _REFUSE = (
 
 
 @pytest.fixture(scope="module")
-def stack(new_stack: NewStack) -> Iterator[Stack]:
+def stack(new_stack: NewStack) -> Stack:
     """A stack of bots alone, whose daily maintenance runs each minute once it is deployed a second time."""
     it = new_stack()
     it.configure("apps", '["bots"]')
     it.up()
-    yield it
-    it.remove()
+    return it
 
 
 def status(stack: Stack) -> dict[str, Any]:
