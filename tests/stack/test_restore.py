@@ -187,7 +187,7 @@ def test_the_runbook_for_one_table_brings_its_lost_rows_back_and_leaves_the_othe
 def test_a_restore_that_failed_is_finished_by_a_plain_up_and_never_writes_into_the_archive(
     stack: Stack, pgstack: Run, ledger: list[tuple[int, datetime.datetime]]
 ) -> None:
-    label = json.loads(pgstack("backup", "list", "--json").stdout)[0]["label"]
+    label = planned(pgstack, str(ledger[2][0]))["backup"]["label"]
 
     with aside(stack, f"/var/lib/pgbackrest/backup/main/{label}/bundle"):
         failed = pgstack("restore", "run", "--to", str(ledger[2][0]), code=1)
