@@ -1,5 +1,7 @@
 """Volumes on disks of their own that are small enough to be filled: ext4 file systems in files."""
 
+import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -10,6 +12,14 @@ from docker.errors import NotFound
 from tests.deployment import Stack
 
 _POSTGRES = "999:999"
+
+
+def missing() -> str | None:
+    """What this machine or user lacks for such a disk; None if one can be had."""
+    if os.geteuid() != 0:
+        return "only root can mount a disk of a test's own"
+    lacking = [program for program in ("losetup", "mkfs.ext4") if shutil.which(program) is None]
+    return f"a disk of a test's own needs {', '.join(lacking)}" if lacking else None
 
 
 @contextmanager
