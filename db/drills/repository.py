@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from db.drills.heartbeats import Heartbeat
-from db.drills.timelines import Fork, forks, leads_on
+from db.drills.timelines import Fork, forks, leads_on, lsn_of
 
 PGBACKREST = ("pgbackrest", "--stanza=main")
 _SEGMENT = 16 * 1024**2
@@ -112,12 +112,6 @@ def within(noted: Mapping[T, Heartbeat], repository: Repository) -> dict[T, Hear
 def choose(candidates: Mapping[T, Heartbeat], seed: int) -> T:
     """One at random, the same for the same seed and candidates."""
     return random.Random(seed).choice(sorted(candidates, key=lambda it: candidates[it].after))  # noqa: S311 - no secret
-
-
-def lsn_of(text: str) -> int:
-    """`16/B374D848` as bytes from 0/0 (PostgreSQL manual, 8.20)."""
-    high, low = text.split("/")
-    return (int(high, 16) << 32) + int(low, 16)
 
 
 def last_error(said: str) -> str:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_FORK = re.compile(r"^(?P<timeline>\d+)\t(?P<high>[0-9A-F]+)/(?P<low>[0-9A-F]+)\t", re.MULTILINE)
+_FORK = re.compile(r"^(?P<timeline>\d+)\t(?P<end>[0-9A-F]+/[0-9A-F]+)\t", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,15 @@ class Fork:
 
 def forks(text: str) -> tuple[Fork, ...]:
     """A timeline's history file: its ancestors, the oldest first."""
-    return tuple(
-        Fork(int(it["timeline"]), (int(it["high"], 16) << 32) + int(it["low"], 16)) for it in _FORK.finditer(text)
-    )
+    return tuple(Fork(int(it["timeline"]), lsn_of(it["end"])) for it in _FORK.finditer(text))
 
 
 def leads_on(ancestors: Sequence[Fork], timeline: int, of: int, lsn: int) -> bool:
     """Whether what timeline `of` had at `lsn` is part of `timeline`, which has these ancestors."""
     return of == timeline or any(it.timeline == of and lsn <= it.end for it in ancestors)
+
+
+def lsn_of(text: str) -> int:
+    """`16/B374D848` as bytes from 0/0 (PostgreSQL manual, 8.20)."""
+    high, low = text.split("/")
+    return (int(high, 16) << 32) + int(low, 16)

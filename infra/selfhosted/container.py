@@ -75,6 +75,9 @@ def run(
     if args.port:
         address, external, internal = args.port
         ports = [docker.ContainerPortArgs(ip=address, external=external, internal=internal)]
+    networks = []
+    if args.network is not None:
+        networks = [docker.ContainerNetworksAdvancedArgs(name=args.network, aliases=[role])]
     container = docker.Container(
         name,
         name=names(role),
@@ -88,12 +91,8 @@ def run(
         tmpfs={"/tmp": f"mode=1777,uid={POSTGRES_UID}"},  # noqa: S108 - the container's own
         capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
         security_opts=["no-new-privileges:true"],
-        network_mode="none"
-        if args.network is None
-        else "bridge",  # what the engine reports; the networks are those below
-        networks_advanced=[]
-        if args.network is None
-        else [docker.ContainerNetworksAdvancedArgs(name=args.network, aliases=[role])],
+        network_mode="bridge" if networks else "none",  # what the engine reports; the networks are those below
+        networks_advanced=networks,
         ports=ports,
         mounts=[
             docker.ContainerMountArgs(

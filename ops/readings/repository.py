@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from db.drills.timelines import lsn_of
 from ops.engine import Engine
 from ops.errors import EngineError, OpsError
 
@@ -218,12 +219,6 @@ def _backup(given: dict[str, Any]) -> Backup:
         end=lsn_of(given["lsn"]["stop"]),
         failed=bool(given.get("error")),
     )
-
-
-def lsn_of(text: str) -> int:
-    """`16/B374D848` as bytes from 0/0 (PostgreSQL manual, 8.20)."""
-    high, low = text.split("/")
-    return (int(high, 16) << 32) + int(low, 16)
 
 
 def _moment(seconds: int) -> datetime.datetime:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from db import restore_points
+from db.drills.timelines import lsn_of
 from ops.errors import UnknownError
-from ops.readings.repository import lsn_of
 
 Kind = Literal["time", "xid", "lsn", "name", "immediate", "latest"]
 _AGO = re.compile(r"(?P<number>\d+) ?(?P<unit>s|min|h|d|w)\w*(?<!mo)(?<!months) ago", re.IGNORECASE)

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from db import restore_points
+from db.drills.timelines import lsn_of
 from ops.engine import Engine
-from ops.readings.repository import LOCAL, lsn_of, pgbackrest
+from ops.readings.repository import LOCAL, pgbackrest
 
 SEGMENT = 16 * 1024**2  # bytes
 _FILE = re.compile(r"(?P<cluster>\d+-\d+)/(?:.*/)?(?P<name>[0-9A-F]{24})-[0-9a-f]{40}\.zst")

@@ -4,14 +4,14 @@ import datetime
 import json
 import random
 import re
-import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from tests.deployment import CHECKOUT, Run, Stack
+from tests.deployment import Run, Stack
+from tests.stack import runbooks
 from tests.stack.repository import ARCHIVE
 
 
@@ -134,14 +134,9 @@ def rows(pgstack: Run, *of: str) -> list[str]:
 
 def typed(stack: Stack, page: str, when: datetime.datetime) -> str:
     """What the shell lines of a runbook print, typed as they stand."""
-    text = (CHECKOUT / "docs/runbooks" / page).read_text()
-    blocks = [textwrap.dedent(it) for it in re.findall(r"^ *```sh\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE)]
-    assert len(blocks) >= 4
-    # the clone's own entry point would run the original checkout, which is installed into the shared environment
-    pgstack = 'pgstack() { .venv/bin/python -m ops.main "$@"; }\n'
-    script = pgstack + "\n".join(blocks).replace(".venv/bin/pgstack", "pgstack")
-    environment = ["env", f"PGSTACK_STACK={stack.name}", f"WHEN={when.isoformat()}", "PAGER=cat"]
-    return stack.run(*environment, "bash", "-euo", "pipefail", "-c", script).stdout
+    lines = runbooks.blocks(page)
+    assert len(lines) >= 4
+    return runbooks.typed(stack, lines, WHEN=when.isoformat())
 
 
 @pytest.mark.usefixtures("dropped")
