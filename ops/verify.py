@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -12,6 +12,7 @@ from ops.errors import EngineError, OpsError
 from ops.stack import Stack, StackOption
 
 if TYPE_CHECKING:
+    from db.drills.timelines import Fork
     from ops.engine import Engine
     from ops.readings.verification import Verification
 
@@ -56,8 +57,16 @@ def verified(engine: Engine, container: str, name: str) -> Verification:
     """Raises EngineError if the repository can't be read at all."""
     from rich.console import Console  # noqa: PLC0415
 
+    from db.drills.timelines import forks  # noqa: PLC0415
     from ops.readings.repository import pgbackrest, repository  # noqa: PLC0415
     from ops.readings.verification import parse  # noqa: PLC0415
+    from ops.restoring import wal  # noqa: PLC0415
+
+    def history(cluster: str, timeline: int) -> Sequence[Fork] | None:
+        try:
+            return forks(wal.history(engine, container, cluster, timeline, name))
+        except EngineError:
+            return None
 
     listed = repository(engine, container, name).backups
     command = [*pgbackrest(name), "--output=text", "--verbose", "--log-level-console=detail", "verify"]
@@ -69,4 +78,4 @@ def verified(engine: Engine, container: str, name: str) -> Verification:
                 shown.update(f"reading the {name} repository: {time.monotonic() - began:.0f} s")
                 yield line
 
-        return parse(watched(), listed)
+        return parse(watched(), listed, history)

@@ -71,7 +71,8 @@ def _serve(_: argparse.Namespace) -> bool:
 def _heartbeat(_: argparse.Namespace) -> bool:
     with connect(LIVE) as live:
         heartbeats.prepare(live)
-        heartbeats.note(live, EVIDENCE, *heartbeats.beat(live))
+        if not heartbeats.needless(live, EVIDENCE):
+            heartbeats.note(live, EVIDENCE, *heartbeats.beat(live))
     return True
 
 

@@ -193,11 +193,10 @@ class Drill:
 
 
 def recovery_point(there: Repository, now: datetime.datetime) -> float | None:
-    """The age in seconds of the newest archived heartbeat: what is lost with the host, a minute too much at most."""
-    archived = [
-        it.at for it in heartbeats.lines(EVIDENCE) if it.timeline == there.timeline and it.after <= there.reaches
-    ]
-    return round((now - max(archived)).total_seconds(), 3) if archived else None
+    """How many seconds' commits would be lost with the host, by the heartbeats: a minute too many at most."""
+    on_it = [it for it in heartbeats.lines(EVIDENCE) if it.timeline == there.timeline and it.after <= there.reaches]
+    newest = max(on_it, key=lambda it: it.at, default=None)
+    return round((now - heartbeats.known(EVIDENCE, newest)).total_seconds(), 3) if newest else None
 
 
 def look() -> Repository:

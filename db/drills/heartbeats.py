@@ -1,10 +1,15 @@
-"""Each minute a row in the live cluster, and a line about it outside: what a restored copy must and must not hold."""
+"""Each minute a row in the live cluster, and a line about it outside: what a restored copy must and must not hold.
+
+A cluster in which nothing was committed since the last one gets none for a while: each makes a WAL segment, and an idle
+day of them would take minutes to replay.
+"""
 
 from __future__ import annotations
 
 import datetime
 import json
 import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +18,9 @@ from typing import Any
 import psycopg
 
 FOLDER = "heartbeats"
+_UNCHANGED = "unchanged"  # in the folder; touched when nothing was committed since the last line
 _KEPT = 10  # rows in the live cluster
+_IDLE = 15 * 60  # seconds; so often an idle cluster shows that it archives
 _PREPARE = """\
 CREATE SCHEMA IF NOT EXISTS pgstack;
 CREATE TABLE IF NOT EXISTS pgstack.heartbeat (
@@ -24,16 +31,21 @@ CREATE TABLE IF NOT EXISTS pgstack.heartbeat (
 _BEAT = """\
 INSERT INTO pgstack.heartbeat (number) SELECT coalesce(max(number), 0) + 1 FROM pgstack.heartbeat
 RETURNING number, before - '0/0', pg_current_xact_id()::text"""
-_COMMITTED = """\
-SELECT pg_xact_commit_timestamp(%s::xid), pg_current_wal_insert_lsn() - '0/0',
-  ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int"""
+_TIMELINE = "('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int"
+_COMMITTED = f"SELECT pg_xact_commit_timestamp(%s::xid), pg_current_wal_insert_lsn() - '0/0', {_TIMELINE}"
 _TRIM = "DELETE FROM pgstack.heartbeat WHERE number <= (SELECT max(number) - %s FROM pgstack.heartbeat)"
+_LAST = "SELECT pg_logical_emit_message(true, 'pgstack', ''), pg_current_xact_id()::text"
+_SINCE = f"""\
+SELECT (pg_last_committed_xact()).xid = %s::xid AND {_TIMELINE} = %s AND clock_timestamp() - %s < %s * interval '1 s'"""
 _ROWS = "SELECT number, before - '0/0' FROM pgstack.heartbeat ORDER BY number"
 
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """A committed one; its commit lies in the WAL after `before` and not after `after` (bytes from 0/0)."""
+    """A committed one; its commit lies in the WAL after `before` and not after `after` (bytes from 0/0).
+
+    `last` is the transaction with which the noting of it ended.
+    """
 
     number: int
     xid: int
@@ -41,11 +53,13 @@ class Heartbeat:
     before: int
     after: int
     timeline: int
+    last: int = 0
 
     @classmethod
     def read(cls, given: dict[str, Any]) -> Heartbeat:
         """From a line of the ledger."""
-        named = {name: given[name] for name in cls.__dataclass_fields__}
+        named = {name: given[name] for name in cls.__dataclass_fields__ if name != "last"}
+        named["last"] = given.get("last", 0)  # lines of before 2026-11-22 have none
         return cls(**{**named, "at": datetime.datetime.fromisoformat(given["at"])})
 
     def described(self) -> dict[str, Any]:
@@ -76,18 +90,43 @@ def note(live: psycopg.Connection[Any], folder: Path, number: int, before: int, 
     row = live.execute(_COMMITTED, [str(xid % 2**32)]).fetchone()
     assert row is not None  # noqa: S101 - a SELECT without FROM gives one
     at, after, timeline = row
-    flush(live)
     live.execute(_TRIM, [_KEPT])
-    beaten = Heartbeat(number, xid, at, before, int(after), timeline)
+    beaten = Heartbeat(number, xid, at, before, int(after), timeline, flush(live))
     _append(folder / FOLDER / f"{at.astimezone(datetime.UTC):%Y-%m-%d}.jsonl", json.dumps(beaten.described()))
     return beaten
 
 
-def flush(live: psycopg.Connection[Any]) -> None:
-    """Return when all that was committed is on the server's disk."""
+def flush(live: psycopg.Connection[Any]) -> int:
+    """Return when all that was committed is on the server's disk; the transaction that shows it."""
     with live.transaction():
         live.execute("SET LOCAL synchronous_commit = on")
-        live.execute("SELECT pg_logical_emit_message(true, 'pgstack', '')")
+        row = live.execute(_LAST).fetchone()
+    assert row is not None  # noqa: S101 - a SELECT without FROM gives one
+    return int(row[1])
+
+
+def needless(live: psycopg.Connection[Any], folder: Path) -> bool:
+    """Whether the last one is younger than 15 minutes and nothing was committed since; that is noted too."""
+    newest = max(_lines(folder), key=lambda it: it.at, default=None)
+    if newest is None:
+        return False
+    began = time.time()
+    row = live.execute(_SINCE, [str(newest.last % 2**32), newest.timeline, newest.at, _IDLE]).fetchone()
+    if row != (True,):
+        return False
+    unchanged = folder / FOLDER / _UNCHANGED
+    unchanged.touch()
+    os.utime(unchanged, (began, began))
+    return True
+
+
+def known(folder: Path, archived: Heartbeat) -> datetime.datetime:
+    """The last moment of which it is known that all that was committed before it is not after `archived`."""
+    unchanged = folder / FOLDER / _UNCHANGED
+    newest = max(_lines(folder), key=lambda it: it.at, default=archived)
+    if newest.at > archived.at or not unchanged.exists():
+        return archived.at
+    return max(archived.at, datetime.datetime.fromtimestamp(unchanged.stat().st_mtime, datetime.UTC))
 
 
 def lines(folder: Path) -> list[Heartbeat]:

@@ -18,7 +18,7 @@ def text(drill: Mapping[str, Any], last_passed: float | None) -> str:
         ("last_passed", "1 if the last drill found everything as it was, else 0.", int(drill["outcome"] == "passed")),
         ("last_passed_timestamp_seconds", "When a drill last passed.", last_passed),
         ("recovery_seconds", "From the begin of the restore to the first answered query.", drill["recovery_seconds"]),
-        ("recovery_point_seconds", "How old the newest archived heartbeat was.", drill["recovery_point_seconds"]),
+        ("recovery_point_seconds", "Seconds of commits not archived yet, at most.", drill["recovery_point_seconds"]),
         ("compared_tables", "How many tables were compared with the ledger.", drill["tables_compared"]),
     ]
     lines = []

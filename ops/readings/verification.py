@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from db.drills.timelines import Fork
 from ops.readings.repository import Backup
+from ops.restoring.wal import SEGMENT, named, position
 
 _STATUS = re.compile(r"^status: (\w+)")
 _FILE = re.compile(r"INFO: (?P<what>invalid [\w ]+|file missing) '?(?P<path>[^\s':]+)")
@@ -16,7 +18,9 @@ _RANGE = re.compile(r"archiveId: (?P<id>\S+), wal start: (?P<start>[0-9A-F]{24})
 _BACKUP = re.compile(r"^\s+backup: (?P<label>[^\s,]+), status: (?P<status>[\w ]+)")
 _COPY = re.compile(r"DETAIL: (?P<path>\S+) is missing or unusable, using copy")
 _STANZA = re.compile(r"^  (No usable .*)")
-_SEGMENTS = 0x100  # of a log file of 4 GB (PostgreSQL manual, 30.6)
+
+History = Callable[[str, int], Sequence[Fork] | None]
+"""The ancestors of a timeline in the archive of cluster `16-1`, the oldest first; None if the archive does not tell."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +35,10 @@ class Verification:
     other: tuple[str, ...]
 
 
-def parse(lines: Iterable[str], listed: Sequence[Backup]) -> Verification:
+def parse(lines: Iterable[str], listed: Sequence[Backup], history: History) -> Verification:
     """Of `verify --output=text --verbose --log-level-console=detail`, and the backups that `info` lists."""
     files, copies, other, status = dict[str, None](), dict[str, None](), dict[str, None](), ""
-    ranges = list[tuple[str, str]]()
+    ranges = list[tuple[str, str, str]]()
     judged = dict[str, str]()
     for line in lines:
         if match := _FILE.search(line):
@@ -42,7 +46,7 @@ def parse(lines: Iterable[str], listed: Sequence[Backup]) -> Verification:
         elif match := _COPY.search(line):
             copies[match["path"]] = None
         elif match := _RANGE.search(line):
-            ranges.append((match["start"], match["stop"]))
+            ranges.append((match["id"], match["start"], match["stop"]))
         elif match := _BACKUP.match(line):
             judged[match["label"]] = match["status"]
         elif match := _STANZA.match(line):
@@ -51,11 +55,15 @@ def parse(lines: Iterable[str], listed: Sequence[Backup]) -> Verification:
             status = match[1]
     lost = [it.label for it in listed if it.label not in judged]
     broken = [label for label, verdict in judged.items() if verdict != "valid"]
-    gaps = tuple(
-        (before[1], after[0])
-        for before, after in itertools.pairwise(ranges)
-        if before[1][:8] == after[0][:8] and _number(after[0]) != _number(before[1]) + 1
-    )
+    firsts: dict[tuple[str, int], str] = {}
+    for cluster, first, _ in ranges:
+        firsts.setdefault((cluster, int(first[:8], 16)), first)
+    grown = {it: history(*it) for it in firsts if it[1] > 1}
+    files |= {
+        f"{cluster}/{number:08X}.history (missing)": None for (cluster, number), it in grown.items() if it is None
+    }
+    forks = [(ancestors[-1], firsts[it]) for it, ancestors in grown.items() if ancestors]
+    gaps = (*_between(ranges), *_at_forks(forks, listed))
     sound = status == "ok" and not (files or copies or gaps or lost or broken)
     return Verification(sound, tuple(files), tuple(sorted({*lost, *broken})), gaps, tuple(copies), tuple(other))
 
@@ -80,5 +88,16 @@ def findings(found: Verification, repository: str) -> list[str]:
     return lines or ([] if found.sound else ["pgBackRest calls it damaged and names no file: `pgstack logs backup`"])
 
 
-def _number(segment: str) -> int:
-    return int(segment[8:16], 16) * _SEGMENTS + int(segment[16:], 16)
+def _between(ranges: Sequence[tuple[str, str, str]]) -> Iterator[tuple[str, str]]:
+    """Of ranges (cluster, first segment, last one) in order."""
+    for (_, _, before), (_, after, _) in itertools.pairwise(ranges):
+        if before[:8] == after[:8] and position(after) != position(before) + SEGMENT:
+            yield before, after
+
+
+def _at_forks(forks: Sequence[tuple[Fork, str]], listed: Sequence[Backup]) -> Iterator[tuple[str, str]]:
+    """A timeline's first segment holds where it left another one; only before the oldest backup it may have expired."""
+    for parent, first in forks:
+        due = parent.end // SEGMENT * SEGMENT
+        if listed and max(due, position(listed[0].wal_start)) < position(first):
+            yield named(due - 1, parent.timeline), first

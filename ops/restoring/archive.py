@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
-from db.drills.timelines import forks
+from db.drills.timelines import Fork, forks
 from ops.engine import Engine
 from ops.readings.repository import LOCAL, repositories, repository
 from ops.restoring import wal
@@ -17,6 +18,9 @@ def planned(target: Target, engine: Engine, container: str, name: str = LOCAL) -
     repositories(engine, container, name)  # refuses one that is not there
     read = functools.partial(wal.read, engine, container, repository=name)
     segments = wal.listed(engine, container, name)
-    any_of = {it.timeline: it for it in segments}
-    history = functools.cache(lambda timeline: forks(wal.history(engine, container, any_of[timeline], name)))
+
+    @functools.cache
+    def history(timeline: int) -> Sequence[Fork]:
+        return forks(wal.history(engine, container, segments[-1].cluster, timeline, name))
+
     return plan(target, repository(engine, container, name).backups, segments, read, history)

@@ -37,6 +37,11 @@ class Segment:
         return int(self.name[:8], 16)
 
     @property
+    def cluster(self) -> str:
+        """Of which cluster's archive it is: `16-1`, the first of PostgreSQL 16."""
+        return self.path.split("/")[2]
+
+    @property
     def begin(self) -> int:
         """Its first LSN, as bytes from 0/0 (PostgreSQL manual, 30.6)."""
         return position(self.name)
@@ -141,12 +146,10 @@ def points(engine: Engine, container: str, there: Sequence[Segment]) -> list[Arc
     return found
 
 
-def history(engine: Engine, container: str, segment: Segment, repository: str = LOCAL) -> str:
-    """The history file of the segment's timeline. Raises EngineError if the archive has none."""
-    *cluster, _, _ = segment.path.split("/")
-    return engine.run(
-        container, [*pgbackrest(repository), "repo-get", "/".join([*cluster, f"{segment.name[:8]}.history"])]
-    )
+def history(engine: Engine, container: str, cluster: str, timeline: int, repository: str = LOCAL) -> str:
+    """A timeline's history file, of cluster `16-1`. Raises EngineError if the archive has none."""
+    path = f"{_ARCHIVE}/{cluster}/{timeline:08X}.history"
+    return engine.run(container, [*pgbackrest(repository), "--log-level-console=error", "repo-get", path])
 
 
 def lsn_text(lsn: int) -> str:

@@ -51,6 +51,12 @@ def bundle(stack: Stack, number: int = -1) -> str:
 
 
 def segment(stack: Stack) -> tuple[str, str]:
-    """The name and the file of a WAL segment that is neither the first nor the last."""
-    name = list(archived(stack))[-2]
-    return name, stack.execute("backup", "find", f"{REPOSITORY}/archive", "-name", f"{name}-*").strip()
+    """The name and the file of a WAL segment of the live timeline that is not the last."""
+    timeline = stack.admin_sql("SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)")
+    name = [it for it in archived(stack) if it.startswith(timeline)][-2]
+    return name, path(stack, name)
+
+
+def path(stack: Stack, name: str) -> str:
+    """The file of an archived WAL segment."""
+    return stack.execute("backup", "find", f"{REPOSITORY}/archive", "-name", f"{name}-*").strip()

@@ -26,9 +26,11 @@ from db.engine import dispose, engine
 from db.settings import PoolSettings
 from infra.selfhosted.restored import options
 from infra.settings import Origin
-from ops.restoring.wal import lsn_text
+from ops.restoring.wal import SEGMENT, lsn_text, named, position
 from tests.deployment import NewStack, Run, Stack
+from tests.stack import faults
 from tests.stack.ledger import TABLE, Entry, Ledger, kept
+from tests.stack.repository import archived
 
 CLIENTS = 50
 LONGEST_STALL = 10  # seconds; the goal is 3
@@ -197,6 +199,25 @@ def test_a_point_and_the_newest_backup_come_back(world: World, pgstack: Run) -> 
     backup = _restored(world.stack, pgstack, "immediate")
     assert backup == world.ledger.expected(last)[: len(backup)]
     assert len(world.ledger.bases[2]) + 40 <= len(backup) < len(there)
+
+
+@pytest.mark.fault(
+    "the first WAL segment of a restored cluster is gone from the archive",
+    seen="`backup verify` names the segments around it; `pgstack status` tells of it",
+    outcome="detected: a full backup is taken by itself unless there is a later one; before it nothing leads to that cluster",
+)
+def test_a_timeline_that_lacks_its_first_segment_is_told(world: World, pgstack: Run) -> None:
+    first = next(it for it in archived(world.stack) if it.startswith("00000002"))
+
+    with faults.undone(world.stack):
+        faults.remove(world.stack, faults.path(world.stack, first))
+        said = pgstack("backup", "verify", code=1).stdout
+        lost = world.stack.execute("backup", "/usr/local/lib/pgstack/lost-wal")
+
+    before, following = named(position(first) - SEGMENT, 1), named(position(first) + SEGMENT, 2)
+    assert f"local: WAL is missing between {before} and {following}: " in said
+    assert lost.startswith(f"lost {first} {first} ")
+    assert world.stack.execute("backup", "/usr/local/lib/pgstack/lost-wal") == ""
 
 
 def test_settings_that_do_not_know_the_live_cluster_are_refused_until_they_are_brought_up_to_date(world: World) -> None:

@@ -36,7 +36,7 @@ def flipped_in_a_backup(stack: Stack) -> str:
 def flipped_in_wal(stack: Stack) -> str:
     name, path = faults.segment(stack)
     faults.flip_a_byte(stack, path)
-    return rf"damaged: 16-1/0000000100000000/{name}-\S+ \(invalid"
+    return rf"damaged: 16-1/{name[:16]}/{name}-\S+ \(invalid"
 
 
 def missing_segment(stack: Stack) -> str:

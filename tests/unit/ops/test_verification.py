@@ -1,14 +1,16 @@
 """pgBackRest's own words as they were recorded on damaged repositories."""
 
 import datetime
+from collections.abc import Sequence
 
+from db.drills.timelines import Fork
 from ops.readings.repository import Backup
 from ops.readings.verification import findings, parse
 
 _NOW = datetime.datetime(2026, 11, 22, tzinfo=datetime.UTC)
 LISTED = [
-    Backup("20261122-024221F", "full", _NOW, _NOW, 1, 1, "02", "03", 0, failed=False),
-    Backup("20261122-024221F_20261122-031841I", "incr", _NOW, _NOW, 1, 1, "02", "03", 0, failed=False),
+    Backup("20261122-024221F", "full", _NOW, _NOW, 1, 1, f"{1:024X}", f"{2:024X}", 0, failed=False),
+    Backup("20261122-024221F_20261122-031841I", "incr", _NOW, _NOW, 1, 1, f"{1:024X}", f"{2:024X}", 0, failed=False),
 ]
 TIMES = "2026-11-22 03:22:20.008 "
 WAL = "archiveId: 16-1, wal start: 0000000100000000000000{}, wal stop: 0000000100000000000000{}"
@@ -24,8 +26,9 @@ status: ok
 """
 
 
-def found(*lines: str, end: str = SOUND) -> list[str]:
-    return findings(parse([*(TIMES + line for line in lines), *end.splitlines()], LISTED), "offsite")
+def found(*lines: str, end: str = SOUND, history: Sequence[Fork] | None = ()) -> list[str]:
+    said = [*(TIMES + line for line in lines), *end.splitlines()]
+    return findings(parse(said, LISTED, lambda *_: history), "offsite")
 
 
 def test_a_sound_repository_has_no_findings() -> None:
@@ -43,6 +46,23 @@ def test_a_new_timeline_and_a_new_log_file_are_no_gaps() -> None:
     second = "archiveId: 16-1, wal start: 000000010000000100000000, wal stop: 000000010000000100000004"
     third = "archiveId: 16-1, wal start: 000000020000000100000003, wal stop: 000000020000000100000009"
     assert found(*(f"P00 DETAIL: {it}" for it in (first, second, third))) == []
+
+
+def timelines() -> list[str]:
+    second = (
+        WAL.format("05", "09").replace("start: 00000001", "start: 00000002").replace("stop: 00000001", "stop: 00000002")
+    )
+    return [f"P00 DETAIL: {it}" for it in (WAL.format("01", "2C"), second)]
+
+
+def test_a_timeline_without_the_segment_in_which_it_left_another_is_found() -> None:
+    assert found(*timelines(), history=[Fork(1, 0x5_123456)]) == []
+    (line,) = found(*timelines(), history=[Fork(1, 0x4_123456)])
+    assert line.startswith("WAL is missing between 000000010000000000000003 and 000000020000000000000005")
+
+
+def test_a_timeline_whose_history_is_gone_is_found() -> None:
+    assert found(*timelines(), history=None)[0] == "damaged: 16-1/00000002.history (missing)"
 
 
 def test_a_damaged_file_is_named_once_however_often_it_is_said() -> None:
