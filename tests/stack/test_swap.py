@@ -204,7 +204,7 @@ def test_a_point_and_the_newest_backup_come_back(world: World, pgstack: Run) -> 
 @pytest.mark.fault(
     "the first WAL segment of a restored cluster is gone from the archive",
     seen="`backup verify` names the segments around it; `pgstack status` tells of it",
-    outcome="detected: a full backup is taken by itself unless a later one is there; nothing leads to what was before it",
+    outcome="detected: a full backup is taken by itself, unless a later one is there; before it is a gap",
 )
 def test_a_timeline_that_lacks_its_first_segment_is_told(world: World, pgstack: Run) -> None:
     first = next(it for it in archived(world.stack) if it.startswith("00000002"))
