@@ -38,8 +38,8 @@ python:
 figures: tools ## measure README's figures on this machine; COLD=1 also builds everything from nothing
 	@.venv/bin/python -m tests.figures $(if $(COLD),--cold)
 
-bench: tools ## what db/ and its migrations cost, beside raw psycopg; after a `make up`
-	@.venv/bin/python -m tests.bench && .venv/bin/python -m tests.migration_figures
+bench: tools ## what db/, migrations, backups and restores cost, beside raw psycopg and plain copies; after a `make up`
+	@.venv/bin/python -m tests.bench && .venv/bin/python -m tests.migration_figures && .venv/bin/python -m tests.restore_figures
 
 docs: python ## write what is generated: docs/schemas, docs/drizzle, docs/requirements.md, docs/faults.md
 	@.venv/bin/python -m db.diagrams && .venv/bin/python -m db.drizzle && .venv/bin/python -m tests.requirements && .venv/bin/python -m tests.faults

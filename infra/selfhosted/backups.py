@@ -37,6 +37,7 @@ class BackupsArgs:
     image: pulumi.Output[str]
     storage: ClusterStorage  # of the live cluster
     repository: Volume
+    evidence: pulumi.Output[str]  # the volume with what came of the drills
     certificates: Certificates
     repository_key: pulumi.Output[str]
     offsite_key: pulumi.Output[str]
@@ -92,6 +93,7 @@ class Backups(pulumi.ComponentResource):
                     Mount(storage.socket.name, "/run/postgresql"),
                     Mount(args.repository.name, "/var/lib/pgbackrest"),
                     Mount(files.volume, "/etc/pgstack", read_only=True),
+                    Mount(args.evidence, "/var/lib/pgstack-evidence", read_only=True),
                 ],
                 command=["backup"],
                 stop_signal="SIGTERM",

@@ -61,6 +61,7 @@ class SelfHosted(pulumi.ComponentResource):
                 image=images.postgres,
                 storage=storages[live],
                 repository=storage.repository,
+                evidence=storage.evidence.name,
                 certificates=certificates,
                 repository_key=credentials.repository_key,
                 offsite_key=credentials.offsite_key,

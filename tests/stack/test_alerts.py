@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import tenacity
 
-from tests.deployment import Stack
-from tests.stack.repository import ARCHIVE
+from tests.deployment import Run, Stack
+from tests.stack.repository import ARCHIVE, REPOSITORY, info
 
 _PATH = "/hooks/of-this-test-alone"
 
@@ -108,6 +108,32 @@ def test_a_webhook_is_told_once_of_each_change_and_its_url_is_shown_nowhere(stac
         assert _PATH.encode() not in stack.container("backup").logs()
         assert _PATH not in json.dumps(stack.container("backup").attrs)
         assert _PATH not in json.dumps(stack.outputs)
+
+
+def test_a_failed_and_a_missing_restore_drill_are_told(stack: Stack, pgstack: Run) -> None:
+    bundle = f"{REPOSITORY}/backup/main/{info(stack)['backup'][-1]['label']}/bundle"
+    with receiving(stack) as receiver, alerting(stack, f"http://{receiver.address}{_PATH}"):
+        stack.execute("backup", "mv", bundle, f"{REPOSITORY}/aside")
+        try:
+            pgstack("drill", code=1)
+        finally:
+            stack.execute("backup", "mv", f"{REPOSITORY}/aside", bundle)
+        _, told = receiver.told_by(stack)
+        assert told["text"].endswith(": the last restore drill failed, `pgstack drill list` says why")
+        pgstack("drill")
+        _, told = receiver.told_by(stack)
+        assert told["healthy"] is True
+
+        metrics = "/var/lib/pgstack-evidence/pgstack_drills.prom"
+        before = stack.execute("drills", "cat", metrics)
+        stack.execute(
+            "drills", "sed", "-i", "s/^\\(pgstack_drill_last_passed_timestamp_seconds\\) .*/\\1 1763000000.5/", metrics
+        )
+        _, told = receiver.told_by(stack)
+        assert told["text"].endswith(": no restore drill has passed since 2025-11-13 02:13:20 UTC")
+        assert stack.execute("drills", "cat", metrics) != before
+        pgstack("drill")
+        assert receiver.told_by(stack)[1]["healthy"] is True
 
 
 def test_a_receiver_whose_certificate_nobody_signed_is_told_nothing_and_is_tried_again(
