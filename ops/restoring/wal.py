@@ -136,11 +136,11 @@ def read(
 def points(engine: Engine, container: str, there: Sequence[Segment]) -> list[ArchivedPoint]:
     """The restore points in `there`, oldest first. Raises EngineError for a segment that can't be read."""
     found = []
-    for number, segment in enumerate(there):
-        after = there[number + 1] if number + 1 < len(there) and there[number + 1].begin == segment.end else None
+    for run in _runs(there):
+        archived = {it.begin: it.archived for it in run}
         found += [
-            ArchivedPoint(it.name, it.lsn, segment.archived)
-            for it in read(engine, container, [segment], after).points
+            ArchivedPoint(it.name, it.lsn, archived[it.lsn // SEGMENT * SEGMENT])
+            for it in read(engine, container, run, None).points
             if restore_points.NAME.fullmatch(it.name)  # pgBackRest makes some of its own
         ]
     return found
@@ -167,6 +167,18 @@ def records(text: str) -> Records:
         elif point := _POINT.search(line):
             points.append(Point(point["name"], lsn_of(point["lsn"])))
     return Records(tuple(commits), tuple(points))
+
+
+def _runs(there: Sequence[Segment]) -> Iterator[list[Segment]]:
+    """The longest rows of segments of one timeline in which each follows the one before."""
+    run: list[Segment] = []
+    for segment in there:
+        if run and (run[-1].timeline, run[-1].end) != (segment.timeline, segment.begin):
+            yield run
+            run = []
+        run.append(segment)
+    if run:
+        yield run
 
 
 def _batches(
