@@ -211,7 +211,7 @@ def test_a_timeline_that_lacks_its_first_segment_is_told(world: World, pgstack: 
 
     with faults.undone(world.stack):
         faults.remove(world.stack, faults.path(world.stack, first))
-        said = pgstack("backup", "verify", code=1).stdout
+        said = pgstack("backup", "verify", code=1, of=world.stack).stdout
         lost = world.stack.execute("backup", "/usr/local/lib/pgstack/lost-wal")
 
     before, following = named(position(first) - SEGMENT, 1), named(position(first) + SEGMENT, 2)
