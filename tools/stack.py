@@ -28,6 +28,13 @@ def prepare(places: Places, name: str, template: str) -> None:
         raise ToolError(f'a stack can\'t be called "{name}": give at most 40 lower-case letters, digits and hyphens')
     variables = {**places.environ, **environment(places.repo, places.environ)}
     exists, locked = _look(places, name, variables)
+    file = _file(places, name)
+    if exists and not file.exists():  # Pulumi would deploy what is there with the defaults of every setting
+        raise ToolError(
+            f"the stack {name} is known and its settings, {file.relative_to(places.repo)}, are gone: put the file back"
+            f" (`pgstack keys export` keeps one), or begin anew: cp environments/{template}.yaml"
+            f" {file.relative_to(places.repo)}"
+        )
     if not exists:
         with Cache(places.cache).lock(f"stack-{name}"):  # two `make up` at once start it once
             if not _look(places, name, variables)[0]:
@@ -38,7 +45,7 @@ def prepare(places: Places, name: str, template: str) -> None:
 
 
 def _create(places: Places, name: str, template: str, variables: Mapping[str, str]) -> None:
-    file = places.repo / "stacks" / f"Pulumi.{name}.yaml"
+    file = _file(places, name)
     if not file.exists():
         source = places.repo / "environments" / f"{template}.yaml"
         if not source.is_file():
@@ -49,6 +56,10 @@ def _create(places: Places, name: str, template: str, variables: Mapping[str, st
         progress.say(f"starting stack {name} from environments/{template}.yaml")
         cache.write(file, source.read_bytes())
     _run(["pulumi", "stack", "init", name], places, variables)
+
+
+def _file(places: Places, name: str) -> Path:
+    return places.repo / "stacks" / f"Pulumi.{name}.yaml"
 
 
 def _look(places: Places, name: str, variables: Mapping[str, str]) -> tuple[bool, bool]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -101,6 +102,7 @@ def existing_stack(places: Places) -> Places:
     state = places.state / ".pulumi/stacks/pgstack/dev.json"
     state.parent.mkdir(parents=True)
     state.write_text("{}")
+    (places.repo / "stacks/Pulumi.dev.yaml").write_text("config: {}\n")
     command = places.venv / "bin/pgstack"
     command.parent.mkdir(parents=True)
     command.write_text('#!/bin/sh\necho "$@" >> "$HOME/asked"\n')
@@ -109,9 +111,17 @@ def existing_stack(places: Places) -> Places:
 
 
 def test_a_stack_that_exists_is_left_as_it_is(places: Places) -> None:
-    stack.prepare(existing_stack(places), "dev", "dev")
-    assert list((places.repo / "stacks").iterdir()) == []
+    stack.prepare(existing_stack(places), "dev", "production")
+    assert (places.repo / "stacks/Pulumi.dev.yaml").read_text() == "config: {}\n"
     assert not (places.home / "asked").exists()
+
+
+def test_a_stack_whose_settings_are_gone_is_not_deployed_with_the_defaults(places: Places) -> None:
+    existing_stack(places)
+    (places.repo / "stacks/Pulumi.dev.yaml").unlink()
+    with pytest.raises(ToolError, match=re.escape("cp environments/production.yaml stacks/Pulumi.dev.yaml")):
+        stack.prepare(places, "dev", "production")
+    assert list((places.repo / "stacks").iterdir()) == []
 
 
 def test_a_lock_that_a_killed_update_left_is_handed_to_recover(places: Places) -> None:
