@@ -64,9 +64,9 @@ def plan_(
     if as_json:
         print(json.dumps({**asdict(planned), "possible": planned.possible}, indent=2, default=in_json))
     else:
-        _show(planned)
+        show(planned)
     if not planned.possible:
-        raise OpsError(_impossible(planned))
+        raise OpsError(impossible(planned))
 
 
 @restore.command()
@@ -100,9 +100,9 @@ def run(
     engine, server = Engine.connect(found.pulumi.environ), found.container("postgres")
     _archive_all(engine, server, f"restore-{now.astimezone(datetime.UTC):%Y%m%dT%H%M%SZ}")
     planned = _planned(target, engine, found.container("backup"), repository or LOCAL)
-    _show(planned)
+    show(planned)
     if not planned.possible:
-        raise OpsError(_impossible(planned))
+        raise OpsError(impossible(planned))
     _insist_on_room(planned, engine, found.container("backup"))
     if swap and not yes:
         _confirm_swap(found)
@@ -246,12 +246,13 @@ def _insist_on_room(plan: Plan, engine: Engine, container: str) -> None:
             )
 
 
-def _show(plan: Plan) -> None:
-    for name, said in _lines(plan):
+def show(plan: Plan, *, lost: bool = False) -> None:
+    """The plan in lines; `lost`: there is no live cluster whose WAL could still be archived."""
+    for name, said in _lines(plan, lost=lost):
         print(f"{name:<12} {said}")
 
 
-def _lines(plan: Plan) -> list[tuple[str, str]]:
+def _lines(plan: Plan, *, lost: bool) -> list[tuple[str, str]]:
     from ops.words import ago, size, span  # noqa: PLC0415
 
     now = datetime.datetime.now(datetime.UTC)
@@ -278,14 +279,15 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
     if plan.target.at is not None:
         lines[1] = ("target", f"{plan.target}, {ago((now - plan.target.at).total_seconds())}")
     if plan.target.kind == "latest" or (plan.target.at is not None and plan.target.at > plan.archived):
-        archived = f"WAL up to {_at(plan.archived)}; `pgstack restore run` has the live server archive the rest first"
-        lines.insert(4, ("archived", archived))
+        rest = "what came later is lost" if lost else "`pgstack restore run` has the live server archive the rest first"
+        lines.insert(4, ("archived", f"WAL up to {_at(plan.archived)}; {rest}"))
     if plan.timeline != plan.live:
         lines.insert(2, ("timeline", f"{plan.timeline}, live no more; nothing of {plan.live}, which is, comes back"))
     return lines
 
 
-def _impossible(plan: Plan) -> str:
+def impossible(plan: Plan) -> str:
+    """Why nothing can be restored by it."""
     if plan.missing:
         return (
             f"WAL segment {plan.missing[0]} is not in the repository: backup {plan.backup.label} leads to the end of"
