@@ -52,7 +52,7 @@ def bare(
     if (wanted := named(stack, {})) and wanted != saved.stack:
         raise UnknownError(f"{file} is of stack {saved.stack}, not of {wanted}")
     pulumi = Pulumi.prepared()
-    _insist_on_source(saved, reader.prepared(pulumi).postgres_source)
+    saved.check_source(reader.prepared(pulumi).postgres_source)
     engine = Engine.connect(pulumi.environ)
     number = generations.after(settings(saved.stack, text=saved.stack_file))
     resources = _resources(pulumi, saved)
@@ -76,14 +76,6 @@ def bare(
         origin = {"backup": plan.backup.label, "lsn": lsn_text(plan.stop), "timeline": str(plan.timeline)}
         generations.begin(pulumi, saved.stack, number, {**origin, "repository": OFFSITE})
     _finish(saved, pulumi, number, file)
-
-
-def _insist_on_source(saved: Saved, here: str) -> None:
-    if saved.postgres_source not in {None, here}:
-        raise OpsError(
-            f"stack {saved.stack} ran PostgreSQL from {saved.postgres_source}, this machine is prepared for {here}, and"
-            f" their ICU differs: `export PGSTACK_POSTGRES_SOURCE={saved.postgres_source}`, `make tools`, then again"
-        )
 
 
 def _resources(pulumi: Pulumi, saved: Saved) -> list[dict[str, str]] | None:

@@ -48,7 +48,10 @@ class Saved:
             given = None
         if not isinstance(given, dict) or "repository_key" not in given:
             raise UnknownError(f"{path} is no file of `pgstack keys export`: give the one that was kept off the host")
-        if missing := [it for it in _NEEDED if given.get(it) in (None, {})]:
+        missing = [it for it in _NEEDED if given.get(it) is None]
+        if "state" not in missing and "resources" not in given["state"].get("deployment", {}):
+            missing.append("state")
+        if missing:
             raise UnknownError(
                 f"{path} lacks {', '.join(missing)}: an older pgstack made it, or somebody shortened it, and nothing"
                 " can be rebuilt from it; give a newer export"
@@ -79,15 +82,19 @@ class Saved:
         """What the names of its containers begin with."""
         return f"{PROJECT}-{self.stack}"
 
-    @property
-    def postgres_source(self) -> str | None:
-        """Where its PostgreSQL came from, which decides the ICU that its indexes are sorted by."""
+    def check_source(self, here: str) -> None:
+        """Raises OpsError unless PostgreSQL comes from where it came from: `packages` or `vendor`.
+
+        Their ICU differs, and so the order in which the indexes of the cluster are sorted.
+        """
         for resource in self.state["deployment"]["resources"]:
             for setting in resource.get("inputs", {}).get("envs", ()):
-                name, _, value = str(setting).partition("=")
-                if name == "PGSTACK_SOURCE":
-                    return value
-        return None
+                name, _, source = str(setting).partition("=")
+                if name == "PGSTACK_SOURCE" and source != here:
+                    raise OpsError(
+                        f"stack {self.stack} ran PostgreSQL from {source}, this machine is prepared for {here}, and"
+                        f" their ICU differs: `export PGSTACK_POSTGRES_SOURCE={source}`, `make tools`, then again"
+                    )
 
     def secrets(self) -> dict[str, Any]:
         """Of the state what can't be made again: passwords, keys, certificates and ports, and what they are part of."""
