@@ -65,7 +65,7 @@ def bare(
         image = reader.image(pulumi, engine)
         with reader.reading(saved, engine, image) as container:
             plan = planned(target, engine, container, OFFSITE)
-        show(plan, lost=True)
+        show(plan, growing=False)
         if not plan.possible:
             raise OpsError(impossible(plan))
         if not yes:

@@ -119,22 +119,32 @@ def test_the_runbook_for_a_lost_host_brings_back_what_was_carried_off_site(world
     assert "the local archive takes nothing" not in said
     assert world.words() == ["before", "at the time", "carried"]
     assert stack.plan() == []
-    since = world.say("since")
-    world.say("later")
-    newest = world.carry()
-    assert newest[:8] == "00000002"
-    assert there <= carried(stack)
-    world.pgstack("backup", "verify")
-
-    restored = ("restore", "run", "--to", since.isoformat(), "--repository", "offsite")
-    assert "generation 3 is restored" in world.pgstack(*restored)
-    psql = ("psql", "dovvybuddy", "--admin", "-g", "3", "--", "-XqAt", "-c", _WORDS)
-    assert world.pgstack(*psql).splitlines() == ["before", "at the time", "carried", "since"]
     # since clients were let in, the new host is what was live; before, it was the lost one
+    assert world.carry()[:8] == "00000002"
     let_in = stack.container("pooler").attrs["State"]["StartedAt"]
     for at, timeline in ((moment.isoformat(), 1), (let_in[:26] + "Z", 2)):
         plan = ("restore", "plan", "--to", at, "--repository", "offsite", "--json")
         assert json.loads(world.pgstack(*plan))["timeline"] == timeline
+    assert there <= carried(stack)
+    world.pgstack("backup", "verify")
+
+
+def test_the_rebuilt_stack_goes_back_to_any_moment_by_the_off_site_repository_and_moves_its_clients_there(
+    world: World,
+) -> None:
+    since = world.say("since")
+    world.say("regretted")
+
+    to = ("--to", since.isoformat(), "--repository", "offsite")
+    assert "generation 3 is live" in world.pgstack("restore", "run", *to, "--swap", "--yes")
+
+    assert world.words() == ["before", "at the time", "carried", "since"]
+    listed = [line.split()[:3] for line in world.pgstack("restore", "list").splitlines()[2:]]
+    assert [it[0] for it in listed] == ["2", "3"]
+    assert listed[1][1:] == ["live", "offsite"]
+    world.say("later")
+    assert world.carry()[:8] == "00000003"
+    world.pgstack("backup", "verify")
 
 
 def test_a_rebuilding_that_was_killed_goes_on_by_the_same_command(world: World) -> None:
@@ -155,6 +165,6 @@ def test_a_rebuilding_that_was_killed_goes_on_by_the_same_command(world: World) 
 
     assert f"going on with stack {stack.name}" in said
     assert world.words() == ["before", "at the time", "carried", "since", "later"]
-    assert world.carry()[:8] > "00000002"
+    assert world.carry()[:8] > "00000003"
     assert stack.plan() == []
     assert "not lost here" in stack.pgstack("restore", "bare", str(world.keys), "--yes", check=False).stderr
