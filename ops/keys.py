@@ -24,6 +24,7 @@ _REPOSITORY_KEY = re.compile(r"^repo1-cipher-pass=(.+)$", re.MULTILINE)
 _OFFSITE = f"{PROJECT}:offsite"
 _HOW_TO_USE = (
     "This file opens everything of the stack: keep it where only its owners get at it, and not on the stack's host.",
+    "If the host is lost: `pgstack restore bare THIS_FILE` on another one, docs/runbooks/lost-host.md.",
     "repository_key decrypts the pgBackRest repository (repo1-cipher-pass).",
     "offsite is the other repository's store, with secrets (pgstack:offsite); offsite_key decrypts what is there.",
     "passphrase opens the secrets in state and stack_file (PULUMI_CONFIG_PASSPHRASE).",

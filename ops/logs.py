@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ops.stack import ROLES, Stack, StackOption
+from ops.stack import Stack, StackOption
 
 if TYPE_CHECKING:
     from ops.engine import Engine
@@ -55,7 +55,7 @@ def logs(
     from ops.engine import Engine  # noqa: PLC0415 - slow imports come after what fails fast
 
     engine = Engine.connect(found.pulumi.environ)
-    roles: Sequence[str] = [role] if role else ROLES
+    roles: Sequence[str] = [role] if role else found.roles
     names = {it: engine.existing(found.container(it)).name or it for it in roles}
     width = max(map(len, roles)) if len(roles) > 1 else 0
     told = _following(engine, names, moment, lines) if follow else _past(engine, names, moment, lines)

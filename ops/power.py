@@ -61,8 +61,8 @@ def stop(stack: StackOption = None) -> None:
 
 def _in_order(stack: Stack) -> tuple[str, ...]:
     """The roles in the order in which they stop, restored clusters among them."""
-    restored = (f"postgres_{number}" for number in stack.outputs.get("generations", ()))
-    return (*STOP_ORDER[:2], *restored, *STOP_ORDER[2:])
+    first, last = ([it for it in roles if it in stack.roles] for roles in (STOP_ORDER[:2], STOP_ORDER[2:]))
+    return (*first, *(f"postgres_{number}" for number in stack.outputs.get("generations", ())), *last)
 
 
 def _wait_until_healthy(engine: Engine, role: str, name: str) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ops.restoring.plan import Plan
     from ops.restoring.targets import Target
 
-LOCAL = "local"
+LOCAL, OFFSITE = "local", "offsite"
 _SPARE = 1024**3  # bytes that stay free for the live cluster
 restore = typer.Typer(name="restore", help="Go back to any second that the backups reach.", no_args_is_help=True)
 ToOption = Annotated[
@@ -33,8 +33,6 @@ ToOption = Annotated[
         "number, an LSN, a restore point's name, as far as WAL is archived, or the end of the newest backup.",
     ),
 ]
-
-
 FromOption = Annotated[
     Literal["local", "offsite"] | None, typer.Option("--repository", help="Which to restore from; else the local one.")
 ]
@@ -64,9 +62,9 @@ def plan_(
     if as_json:
         print(json.dumps({**asdict(planned), "possible": planned.possible}, indent=2, default=in_json))
     else:
-        _show(planned)
+        show(planned)
     if not planned.possible:
-        raise OpsError(_impossible(planned))
+        raise OpsError(impossible(planned))
 
 
 @restore.command()
@@ -94,15 +92,17 @@ def run(
     target = parse(to, now)
     found = Stack.read(stack)
     from ops.engine import Engine  # noqa: PLC0415
-    from ops.restoring import generations  # noqa: PLC0415
+    from ops.restoring import carried, generations  # noqa: PLC0415
     from ops.restoring.wal import lsn_text  # noqa: PLC0415
 
     engine, server = Engine.connect(found.pulumi.environ), found.container("postgres")
     _archive_all(engine, server, f"restore-{now.astimezone(datetime.UTC):%Y%m%dT%H%M%SZ}")
+    if repository == OFFSITE:
+        carried.wait(engine, found.container("backup"))
     planned = _planned(target, engine, found.container("backup"), repository or LOCAL)
-    _show(planned)
+    show(planned)
     if not planned.possible:
-        raise OpsError(_impossible(planned))
+        raise OpsError(impossible(planned))
     _insist_on_room(planned, engine, found.container("backup"))
     if swap and not yes:
         _confirm_swap(found)
@@ -175,10 +175,10 @@ def list_(stack: StackOption = None) -> None:
         container = engine.container(name)
         state = container.status if container else "missing: `pulumi up` makes it"
         origin = wanted.generations.get(number)
-        came = (origin["backup"], origin["lsn"]) if origin else ("", "")
+        came = (origin.get("repository", LOCAL), origin["backup"], origin["lsn"]) if origin else ("", "", "")
         use = "live" if name == live else "read only" if number in wanted.live else "beside"
         rows.append((str(number), use, *came, state))
-    tables.show(Console(highlight=False), ("number", "use", "backup", "up to", "container"), rows)
+    tables.show(Console(highlight=False), ("number", "use", "from", "backup", "up to", "container"), rows)
 
 
 @restore.command()
@@ -246,12 +246,13 @@ def _insist_on_room(plan: Plan, engine: Engine, container: str) -> None:
             )
 
 
-def _show(plan: Plan) -> None:
-    for name, said in _lines(plan):
+def show(plan: Plan, *, growing: bool = True) -> None:
+    """The plan in lines; `growing`: a live server could still archive more there."""
+    for name, said in _lines(plan, growing=growing):
         print(f"{name:<12} {said}")
 
 
-def _lines(plan: Plan) -> list[tuple[str, str]]:
+def _lines(plan: Plan, *, growing: bool) -> list[tuple[str, str]]:
     from ops.words import ago, size, span  # noqa: PLC0415
 
     now = datetime.datetime.now(datetime.UTC)
@@ -278,14 +279,17 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
     if plan.target.at is not None:
         lines[1] = ("target", f"{plan.target}, {ago((now - plan.target.at).total_seconds())}")
     if plan.target.kind == "latest" or (plan.target.at is not None and plan.target.at > plan.archived):
-        archived = f"WAL up to {_at(plan.archived)}; `pgstack restore run` has the live server archive the rest first"
-        lines.insert(4, ("archived", archived))
+        rest = (
+            "`pgstack restore run` has the live server archive the rest first" if growing else "nothing later is there"
+        )
+        lines.insert(4, ("archived", f"WAL up to {_at(plan.archived)}; {rest}"))
     if plan.timeline != plan.live:
         lines.insert(2, ("timeline", f"{plan.timeline}, live no more; nothing of {plan.live}, which is, comes back"))
     return lines
 
 
-def _impossible(plan: Plan) -> str:
+def impossible(plan: Plan) -> str:
+    """Why nothing can be restored by it."""
     if plan.missing:
         return (
             f"WAL segment {plan.missing[0]} is not in the repository: backup {plan.backup.label} leads to the end of"

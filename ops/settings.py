@@ -36,13 +36,17 @@ class Settings:
         return tuple(sorted({*self.generations, *self.live} - {self.live[-1]}))
 
 
-def settings(stack: str, repo: Path = REPO) -> Settings:
-    """The settings of a stack; one without a file has the defaults. Raises UnknownError if a file is no YAML."""
+def settings(stack: str, repo: Path = REPO, *, text: str | None = None) -> Settings:
+    """The settings of a stack; one without a file has the defaults. Raises UnknownError if a file is no YAML.
+
+    `text` stands for what is in its file.
+    """
     given: dict[str, Any] = {}
     for key, described in (_read(repo / "Pulumi.yaml").get("config") or {}).items():
         if isinstance(described, dict) and "default" in described:
             given[key] = described["default"]
-    given |= _read(stack_file(stack, repo)).get("config") or {}
+    own = _read(stack_file(stack, repo)) if text is None else _parsed(text, f"the file of stack {stack}")
+    given |= own.get("config") or {}
     known = {key: given[f"{PROJECT}:{key}"] for key in Settings.__dataclass_fields__ if f"{PROJECT}:{key}" in given}
     if "seeds" in known:
         known["seeds"] = tuple(known["seeds"])
@@ -57,12 +61,19 @@ def stack_file(stack: str, repo: Path = REPO) -> Path:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    try:
+        return _parsed(path.read_text(), path)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise UnknownError(f"{path} can't be read: {error.strerror}") from error
+
+
+def _parsed(text: str, what: object) -> dict[str, Any]:
     import yaml  # noqa: PLC0415 - not every verb needs it
 
     try:
-        found = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        return {}
-    except (OSError, yaml.YAMLError) as error:
-        raise UnknownError(f"{path} can't be read: {' '.join(str(error).split())}") from error
+        found = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UnknownError(f"{what} can't be read: {' '.join(str(error).split())}") from error
     return found if isinstance(found, dict) else {}

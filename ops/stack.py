@@ -123,6 +123,11 @@ class Stack:
 
         return DatabaseURL.parse(self.url(app, kind))
 
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Those of ROLES that it has a container of: one that an older version deployed may lack some."""
+        return tuple(it for it in ROLES if f"{it}_container" in self.outputs) or ROLES
+
     def container(self, role: str) -> str:
         """The name of the container of that role. Raises UnknownError on a target without containers."""
         try:

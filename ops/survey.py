@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
@@ -71,7 +71,7 @@ class _Asked:
 
 def survey(stack: Stack, engine: Engine) -> Survey:
     """Ask all parts of the stack at once; a part that is down is asked nothing."""
-    names = {role: stack.container(role) for role in ROLES}
+    names = {role: stack.container(role) for role in stack.roles}
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as threads:
         asked = _Asked(threads)
         states = [asked.start(containers.look, engine, role, name) for role, name in names.items()]
@@ -121,7 +121,13 @@ def survey(stack: Stack, engine: Engine) -> Survey:
             seeds=wanted.seeds,
             restored=wanted.beside,
             locks=tuple(locks(stack.name, stack.pulumi.environ)),
-            failures=tuple(dict.fromkeys(asked.failures)),
+            failures=tuple(dict.fromkeys([*_lacking(stack), *asked.failures])),
             drills=asked_drills() if asked_drills else None,
             covered={f"{app}.{table}": until for app, it in databases.items() for table, until in it.covered.items()},
         )
+
+
+def _lacking(stack: Stack) -> Iterator[str]:
+    for role in ROLES:
+        if role not in stack.roles:
+            yield f"the stack has no {role} container: an older pgstack deployed it, `pulumi up` adds what is new"

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ops.backup import backup
+from ops.bare import bare
 from ops.drill import drill
 from ops.env import env
 from ops.keys import keys
@@ -61,6 +62,7 @@ migrate.command("sum")(write_sums)
 app.add_typer(migrate)
 backup.command()(verify)
 app.add_typer(backup)
+restore.command()(bare)
 app.add_typer(restore)
 app.add_typer(drill)
 app.add_typer(reserve)

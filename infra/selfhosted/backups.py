@@ -151,7 +151,7 @@ class Stanza(pulumi.ComponentResource):
 
 async def ensure_full_backup(engine: Engine, container: str, pgbackrest: Sequence[str] = _PGBACKREST) -> None:
     """Create the stanza, prove that WAL arrives, and take a full backup unless one exists. Can be run again."""
-    await _create_stanza(engine, container, pgbackrest)
+    await create_stanza(engine, container, pgbackrest)
     await engine.run(container, [*pgbackrest, "check"])
     if not await backups(engine, container, pgbackrest):
         pulumi.log.info("taking the first full backup (some seconds for a new cluster)", ephemeral=True)
@@ -176,7 +176,7 @@ async def ensure_offsite_backup(engine: Engine, container: str, store: stores.St
     wait=tenacity.wait_fixed(1),
     reraise=True,
 )
-async def _create_stanza(engine: Engine, container: str, pgbackrest: Sequence[str]) -> None:
+async def create_stanza(engine: Engine, container: str, pgbackrest: Sequence[str] = _PGBACKREST) -> None:
     """Changes nothing where there is one, and does not wait for the WAL that a server sends meanwhile."""
     await engine.run(container, [*pgbackrest, "stanza-create"])
 

@@ -9,6 +9,7 @@ import tenacity
 from infra.errors import DeploymentError, EngineError
 from infra.hooks import before_change, resolved, step
 from infra.selfhosted import cluster, repositories
+from infra.selfhosted.backups import create_stanza
 from infra.selfhosted.engine import Engine, Task
 from infra.selfhosted.health import Condition, asked
 from infra.selfhosted.postgres import Postgres, PostgresArgs
@@ -108,7 +109,7 @@ class Restored(pulumi.ComponentResource):
         )
 
         async def replayed(_: pulumi.ResourceHookArgs) -> None:
-            await finish(given.engine, names(role))
+            await finish(given.engine, names(role), names("backup") if args.live else None)
 
         server.ready = pulumi.Stash(
             f"{name}-replayed",
@@ -126,8 +127,11 @@ def options(origin: Origin) -> Sequence[str]:
     return [*config, f"--set={origin.backup}", "--type=lsn", *target]
 
 
-async def finish(engine: Engine, container: str) -> None:
-    """Wait until the server has replayed all it is to replay and takes writes; then forget how it came here."""
+async def finish(engine: Engine, container: str, backup: str | None = None) -> None:
+    """Wait until the server has replayed all it is to replay and takes writes; then forget how it came here.
+
+    `backup` is the container that serves this cluster where it is live at once: on a new host, its repository is empty.
+    """
     async for attempt in tenacity.AsyncRetrying(
         retry=tenacity.retry_if_exception_type(EngineError),
         stop=tenacity.stop_after_delay(_REPLAYED_WITHIN),
@@ -142,6 +146,8 @@ async def finish(engine: Engine, container: str) -> None:
                 raise EngineError(f"{container} still replays WAL: `docker logs {container}` shows how far it is")
     await cluster.query(engine, container, *(f"ALTER SYSTEM RESET {it}" for it in _OF_THE_RECOVERY))
     try:
+        if backup:
+            await create_stanza(engine, backup)
         await cluster.reserve_timeline(engine, container)
     except EngineError as error:  # a repository that is full or gone, which may be why this one is restored
         pulumi.log.warn(

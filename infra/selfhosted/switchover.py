@@ -119,8 +119,10 @@ async def take_up(engine: Engine, pooler: str, server: str, generation: int) -> 
     Raises DeploymentError if they were not moved; they then go on where they were.
     """
     there = await in_thread(engine.container, pooler)
-    if there is None or there.status != "running":
-        return  # it reads them when it starts
+    if there is None or there.status != "running":  # it reads them when it starts, and lets the clients in then
+        if generation > 1 and not await cluster.archives(engine, server):
+            await cluster.mark_live(engine, server, generation)
+        return
     before = await in_thread(_server_of, engine, pooler)
     if before in {None, server}:
         await engine.signal(pooler, "HUP")

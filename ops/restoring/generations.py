@@ -10,13 +10,18 @@ from collections.abc import Mapping, Sequence
 from ops import PROJECT
 from ops.engine import Engine
 from ops.errors import OpsError
-from ops.settings import settings
+from ops.pulumi import Pulumi
+from ops.settings import Settings, settings
 from ops.stack import Stack
 
 
 def following(stack: Stack) -> int:
     """The number of the next cluster: none is given twice as long as one above it is there."""
-    wanted = settings(stack.name)
+    return after(settings(stack.name))
+
+
+def after(wanted: Settings) -> int:
+    """The number above all that the settings name."""
     return max((*wanted.live, *wanted.generations)) + 1
 
 
@@ -25,16 +30,28 @@ def add(stack: Stack, number: int, origin: Mapping[str, str], *, at_once_live: b
     given = {f"generations.{number}.{key}": value for key, value in origin.items()}
     if at_once_live:
         given["live"] = _text((*settings(stack.name).live, number))
-    _set(stack, given)
+    _set(stack.pulumi, stack.name, given)
     ways = f"`pulumi up` goes on with it, `pgstack restore drop {number}` gives it up"
     if at_once_live:
         ways = f"`pulumi up` goes on with it, `pgstack restore undo` and `pgstack restore drop {number}` give it up"
     _up(stack, f"generation {number} is not ready: {ways}")
 
 
+def begin(pulumi: Pulumi, stack: str, number: int, origin: Mapping[str, str]) -> None:
+    """Have cluster `number` be the only one that ever was, in one step; its deployment is the caller's."""
+    given = {f"generations.{number}.{key}": value for key, value in origin.items()}
+    _set(pulumi, stack, {**given, "live": _text([number])})
+
+
+def forget_others(pulumi: Pulumi, stack: str, number: int) -> None:
+    """No cluster but that one is declared any more."""
+    for other in set(settings(stack).generations) - {number}:
+        pulumi.ask("config", "rm", "--path", f"{PROJECT}:generations.{other}", stack=stack)
+
+
 def make_live(stack: Stack, number: int) -> None:
     """Move the clients to cluster `number`; the one before it stays, read only."""
-    _set(stack, {"live": _text((*settings(stack.name).live, number))})
+    _set(stack.pulumi, stack.name, {"live": _text((*settings(stack.name).live, number))})
     _up(stack, f"clients may not be at generation {number} yet: `pulumi up` goes on, `pgstack restore list` says")
 
 
@@ -54,7 +71,7 @@ def remove(stack: Stack, number: int) -> None:
         for urn in _protected(stack, number):
             stack.pulumi.ask("state", "unprotect", urn, "--yes", stack=stack.name)
         rest = [it for it in wanted.live if it != number]
-        _set(stack, {"live": _text([it for it, _ in itertools.groupby(rest)])})
+        _set(stack.pulumi, stack.name, {"live": _text([it for it, _ in itertools.groupby(rest)])})
     if number in wanted.generations:
         stack.pulumi.ask("config", "rm", "--path", f"{PROJECT}:generations.{number}", stack=stack.name)
     _up(stack, f"cluster {number} is not gone yet: `pulumi up` goes on")
@@ -67,9 +84,9 @@ def _text(moves: Sequence[int]) -> str:
     return ",".join(map(str, moves))
 
 
-def _set(stack: Stack, given: Mapping[str, str]) -> None:
+def _set(pulumi: Pulumi, stack: str, given: Mapping[str, str]) -> None:
     pairs = [it for key, value in given.items() for it in ("--plaintext", f"{PROJECT}:{key}={value}")]
-    stack.pulumi.ask("config", "set-all", "--path", *pairs, stack=stack.name)
+    pulumi.ask("config", "set-all", "--path", *pairs, stack=stack)
 
 
 def _up(stack: Stack, otherwise: str) -> None:

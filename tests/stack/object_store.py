@@ -12,6 +12,7 @@ from pathlib import Path
 from docker.models.containers import Container
 
 from infra.selfhosted.certificates import authority, issue
+from infra.selfhosted.credentials import free_port
 from infra.selfhosted.engine import archive
 from tests.deployment import CHECKOUT, Stack
 from tools import go, images
@@ -59,23 +60,39 @@ class ObjectStore:
 
 def start(stack: Stack) -> ObjectStore:
     """On the network of `stack`, with a volume of its own; both go with the stack."""
-    name, labels = f"{stack.prefix}-store", {"pgstack.stack": stack.prefix, "pgstack.role": "store"}
+    return _started(stack, f"{stack.prefix}-store", stack.prefix, f"{stack.prefix}-store", _PORT, stack.prefix)
+
+
+@contextmanager
+def elsewhere(stack: Stack) -> Iterator[ObjectStore]:
+    """Reached by `stack` and by every container, and no part of it: on the host's network, at its address there."""
+    address = stack.engine.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
+    store = _started(stack, f"store-of-{stack.prefix}", "host", address, free_port(), f"store-of-{stack.prefix}")
+    try:
+        yield store
+    finally:
+        store.container.remove(force=True)
+        stack.engine.volumes.get(f"store-of-{stack.prefix}").remove()
+
+
+def _started(stack: Stack, name: str, network: str, host: str, port: int, owner: str) -> ObjectStore:
+    labels = {"pgstack.stack": owner, "pgstack.role": "store"}
     authority_pair = authority("the store's authority")
-    leaf = issue(authority_pair, name, [name])
+    leaf = issue(authority_pair, host, [host] if host == name else [])  # pgBackRest takes no address but as a name
     stack.engine.volumes.create(name, labels=labels)
     container = stack.engine.containers.create(
         _image(stack),
         [
-            "/usr/local/bin/versitygw", "--port", f":{_PORT}", "--access", KEY, "--secret", SECRET, "--quiet",
+            "/usr/local/bin/versitygw", "--port", f":{port}", "--access", KEY, "--secret", SECRET, "--quiet",
             "--cert", "/tls/server.crt", "--key", "/tls/server.key", "posix", _BUCKETS,
         ],
-        name=name, hostname=name, labels=labels, network=stack.prefix,
+        name=name, hostname=None if network == "host" else name, labels=labels, network=network,
         volumes={name: {"bind": _BUCKETS}},
     )  # fmt: skip
     container.put_archive("/", archive({"tls/server.crt": leaf.certificate, "tls/server.key": leaf.key}))
     container.put_archive(_BUCKETS, _bucket())
     container.start()
-    return ObjectStore(container, f"{name}:{_PORT}", authority_pair.certificate)
+    return ObjectStore(container, f"{host}:{port}", authority_pair.certificate)
 
 
 def _image(stack: Stack) -> str:

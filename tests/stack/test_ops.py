@@ -113,6 +113,27 @@ def test_logs_of_one_server_and_of_all_of_them(pgstack: Run) -> None:
     assert pgstack("logs", "--since", "1s", "-n", "0").stdout == ""
 
 
+def test_a_stack_that_an_older_version_deployed_has_a_status_that_says_so(
+    stack: Stack, pgstack: Run, tmp_path: Path
+) -> None:
+    state = json.loads(stack.pulumi("stack", "export").stdout)
+    of_stack = next(it for it in state["deployment"]["resources"] if it["type"] == "pulumi:pulumi:Stack")
+    for output in ("drills_container", "drills_public_key"):
+        del of_stack["outputs"][output]
+    (tmp_path / "state.json").write_text(json.dumps(state))
+    stack.pulumi("stack", "import", "--file", str(tmp_path / "state.json"))
+
+    read = json.loads(pgstack("status", "--json", code=1).stdout)
+    assert read["problems"] == [
+        "the stack has no drills container: an older pgstack deployed it, `pulumi up` adds what is new"
+    ]
+    assert {it["role"] for it in read["containers"]} == {"postgres", "pooler", "backup"}
+    pgstack("logs", "-n", "1")
+
+    stack.up()
+    assert json.loads(pgstack("status", "--json").stdout)["problems"] == []
+
+
 def test_stop_is_clean_and_start_goes_on_with_every_row(stack: Stack, pgstack: Run) -> None:
     stack.admin_sql("CREATE TABLE public.kept AS SELECT 42 AS answer", "maps")
     try:

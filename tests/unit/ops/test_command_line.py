@@ -54,7 +54,7 @@ def test_help_names_every_verb_and_the_exit_codes() -> None:
     [
         *VERBS[:9],
         *(f"migrate {it}" for it in ("plan", "up", "down", "check", "revision", "sum", "lint", "repair", "rehearse")),
-        *("backup now", "backup list", "drill", "drill list", "keys export"),
+        *("backup now", "backup list", "drill", "drill list", "keys export", "restore bare"),
     ],
 )
 def test_every_verb_has_an_example_in_its_help(verb: str) -> None:
