@@ -269,7 +269,7 @@ def _unknown_clusters(settings: Settings) -> Iterator[tuple[set[str], str]]:
             f"pgstack:live names {unknown[0]}, which is not among pgstack:generations: leave both to `pgstack restore`",
         )
     for number, origin in settings.generations.items():
-        if origin.repository == "offsite" and settings.offsite is None:
+        if origin.repository.endswith("offsite") and settings.offsite is None:
             yield (
                 {"generations", "offsite"},
                 f"pgstack:generations has {number} from the off-site repository, and pgstack:offsite is not set: "

@@ -36,7 +36,11 @@ ToOption = Annotated[
 
 
 FromOption = Annotated[
-    Literal["local", "offsite"] | None, typer.Option("--repository", help="Which to restore from; else the local one.")
+    Literal["local", "offsite", "old", "old-offsite"] | None,
+    typer.Option(
+        "--repository",
+        help="Which to restore from; else the local one. Old: of before the key was rotated (`pgstack keys rotate`).",
+    ),
 ]
 NumberArgument = Annotated[int, typer.Argument(metavar="NUMBER", help="Which one: `pgstack restore list`.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]

@@ -22,6 +22,7 @@ from ops.repair import repair
 from ops.reserve import reserve
 from ops.reset import reset
 from ops.restore import restore
+from ops.rotation import retire, rotate
 from ops.seed import seed
 from ops.status import status
 from ops.verify import verify
@@ -64,4 +65,6 @@ app.add_typer(backup)
 app.add_typer(restore)
 app.add_typer(drill)
 app.add_typer(reserve)
+keys.command()(rotate)
+keys.command()(retire)
 app.add_typer(keys)

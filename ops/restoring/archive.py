@@ -6,15 +6,27 @@ import functools
 
 from db.drills.timelines import forks
 from ops.engine import Engine
-from ops.readings.repository import LOCAL, repositories, repository
+from ops.readings.repository import LOCAL, OFFSITE, repositories, repository
 from ops.restoring import wal
-from ops.restoring.plan import Plan, plan
+from ops.restoring.plan import Plan, TooEarlyError, plan
 from ops.restoring.targets import Target
 
 
 def planned(target: Target, engine: Engine, container: str, name: str = LOCAL) -> Plan:
     """Raises OpsError for a target that nothing leads to, EngineError for an archive that can't be read."""
     repositories(engine, container, name)  # refuses one that is not there
+    try:
+        return _planned(target, engine, container, name)
+    except TooEarlyError as error:
+        before = {LOCAL: "old", OFFSITE: f"old-{OFFSITE}"}.get(name)
+        if before not in repositories(engine, container, kind="old"):
+            raise
+        raise TooEarlyError(
+            f"{error}; `--repository {before}` leads further back, to before the key was rotated"
+        ) from None
+
+
+def _planned(target: Target, engine: Engine, container: str, name: str) -> Plan:
     read = functools.partial(wal.read, engine, container, repository=name)
     segments = wal.listed(engine, container, name)
     any_of = {it.timeline: it for it in segments}

@@ -23,6 +23,10 @@ _XIDS = 2**32
 _SECOND = datetime.timedelta(seconds=1)
 
 
+class TooEarlyError(OpsError):
+    """The target is before the first backup was complete."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """`kept` is the last transaction that stays, None where none committed since the backup.
@@ -194,8 +198,8 @@ def _backup(
     raise _too_early(target, window)
 
 
-def _too_early(target: Target, window: tuple[datetime.datetime, datetime.datetime]) -> OpsError:
-    return OpsError(
+def _too_early(target: Target, window: tuple[datetime.datetime, datetime.datetime]) -> TooEarlyError:
+    return TooEarlyError(
         f"{target} is before the first backup was complete: {window[0]:%Y-%m-%d %H:%M:%S} UTC is the earliest moment"
         " that this repository leads back to"
     )
