@@ -8,7 +8,7 @@ from db.drills.timelines import forks
 from ops.engine import Engine
 from ops.readings.repository import LOCAL, OFFSITE, repositories, repository
 from ops.restoring import wal
-from ops.restoring.plan import Plan, TooEarlyError, plan
+from ops.restoring.plan import NotReachedError, Plan, plan
 from ops.restoring.targets import Target
 
 
@@ -17,13 +17,11 @@ def planned(target: Target, engine: Engine, container: str, name: str = LOCAL) -
     repositories(engine, container, name)  # refuses one that is not there
     try:
         return _planned(target, engine, container, name)
-    except TooEarlyError as error:
+    except NotReachedError as error:
         before = {LOCAL: "old", OFFSITE: f"old-{OFFSITE}"}.get(name)
         if before not in repositories(engine, container, kind="old"):
             raise
-        raise TooEarlyError(
-            f"{error}; `--repository {before}` leads further back, to before the key was rotated"
-        ) from None
+        raise NotReachedError(f"{error}; `--repository {before}` has what was before the key was rotated") from None
 
 
 def _planned(target: Target, engine: Engine, container: str, name: str) -> Plan:
