@@ -68,7 +68,7 @@ def plan_(
     if as_json:
         print(json.dumps({**asdict(planned), "possible": planned.possible}, indent=2, default=in_json))
     else:
-        _show(planned)
+        _show(planned, repository or LOCAL)
     if not planned.possible:
         raise OpsError(_impossible(planned))
 
@@ -102,9 +102,10 @@ def run(
     from ops.restoring.wal import lsn_text  # noqa: PLC0415
 
     engine, server = Engine.connect(found.pulumi.environ), found.container("postgres")
-    _archive_all(engine, server, f"restore-{now.astimezone(datetime.UTC):%Y%m%dT%H%M%SZ}")
+    if not (repository or LOCAL).startswith("old"):
+        _archive_all(engine, server, f"restore-{now.astimezone(datetime.UTC):%Y%m%dT%H%M%SZ}")
     planned = _planned(target, engine, found.container("backup"), repository or LOCAL)
-    _show(planned)
+    _show(planned, repository or LOCAL)
     if not planned.possible:
         raise OpsError(_impossible(planned))
     _insist_on_room(planned, engine, found.container("backup"))
@@ -250,12 +251,12 @@ def _insist_on_room(plan: Plan, engine: Engine, container: str) -> None:
             )
 
 
-def _show(plan: Plan) -> None:
-    for name, said in _lines(plan):
+def _show(plan: Plan, repository: str) -> None:
+    for name, said in _lines(plan, growing=not repository.startswith("old")):
         print(f"{name:<12} {said}")
 
 
-def _lines(plan: Plan) -> list[tuple[str, str]]:
+def _lines(plan: Plan, *, growing: bool) -> list[tuple[str, str]]:
     from ops.words import ago, size, span  # noqa: PLC0415
 
     now = datetime.datetime.now(datetime.UTC)
@@ -281,7 +282,8 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
     ]
     if plan.target.at is not None:
         lines[1] = ("target", f"{plan.target}, {ago((now - plan.target.at).total_seconds())}")
-    if plan.target.kind == "latest" or (plan.target.at is not None and plan.target.at > plan.archived):
+    beyond = plan.target.at is not None and plan.target.at > plan.archived
+    if growing and (plan.target.kind == "latest" or beyond):
         archived = f"WAL up to {_at(plan.archived)}; `pgstack restore run` has the live server archive the rest first"
         lines.insert(4, ("archived", archived))
     if plan.timeline != plan.live:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
+import functools
 import json
 import re
 import sys
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -48,18 +51,20 @@ def rotate(stack: StackOption = None) -> None:
     if any(it < present for it in others):
         raise OpsError(
             f"the repositories of key {others[0]} are still there from the last rotation: once no moment before it has"
-            " to be restored, `pgstack keys retire` removes them; then rotate again"
+            " to be restored, `pgstack keys retire` removes them; then rotate again (`pulumi up`"
+            " finishes one that failed late)"
         )
     following = others[0] if others else present + 1
     if not others:
         _insist_on_room(engine, container)
     # run even if it was before: a deployment that failed is finished by it
-    _deploy(found, (following, present), "nothing was rotated yet")
+    _deploy(found, (following, present), "nothing is rotated yet: `pgstack keys rotate` goes on")
     for name in repositories(engine, container, kind="next"):
         newest = repository(engine, container, name).newest("full")
         if newest is None or newest.failed:
             take(engine, container, "full", name)
-    _deploy(found, (present, following), "backups may be made with either key")
+    _archive_all(engine, found.container("postgres"))
+    _deploy(found, (present, following), "the rotation is not finished: `pulumi up` finishes it")
     print(
         f"backups are made with key {following} now, which no file of before has: `pgstack keys export FILE` writes"
         " a new one"
@@ -100,14 +105,17 @@ def retire(
             confirm(f"No moment before {max(oldest):%Y-%m-%d %H:%M:%S} UTC can be restored any more. Go on?")
     elif not yes:
         confirm(f"The rotation to key {others[0]} is given up. Go on?")
-    for name in repositories(engine, container, kind=kind):
+    going = repositories(engine, container, kind=kind)
+    if kind == "old" and not going:
+        raise OpsError("the rotation is not finished: `pulumi up` finishes it; nothing was changed")
+    for name in going:
         try:
             engine.run(container, ["sh", "-c", _DELETE, "sh", config(name)])
         except EngineError as error:
             raise OpsError(f"the {name} repository could not be removed, run it again: {error}") from error
     for urn in _protected(found, others[0]):
         found.pulumi.ask("state", "unprotect", urn, "--yes", stack=found.name)
-    _deploy(found, (present,), f"the {kind} repositories are gone, their key is not yet")
+    _deploy(found, (present,), f"the {kind} repositories are gone, their key is not yet: `pulumi up` goes on")
     print(f"the repositories of key {others[0]} are gone, and so is the key")
 
 
@@ -127,12 +135,27 @@ def _insist_on_room(engine: Engine, container: str) -> None:
             )
 
 
+def _archive_all(engine: Engine, server: str) -> None:
+    """Lead the old repositories past the moment from which on the new ones lead. Raises OpsError."""
+    from db import restore_points  # noqa: PLC0415 - slow imports come after what fails fast
+    from db.errors import RestorePointError  # noqa: PLC0415
+
+    time.sleep(1)  # a backup's times are whole seconds, so that the new ones lead to moments from the next one on
+    try:
+        moment = f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}"
+        restore_points.create(f"rotate-{moment}", functools.partial(engine.query, server))
+    except RestorePointError as error:
+        raise OpsError(
+            f"{error}; backups are made with the key of before, run it again once WAL is archived"
+        ) from error
+
+
 def _deploy(stack: Stack, keys: Sequence[int], otherwise: str) -> None:
     stack.pulumi.ask("config", "set", _KEYS, ",".join(map(str, keys)), stack=stack.name)
     try:
         stack.pulumi.run("up", "--yes", "--skip-preview", stack=stack.name)
     except (OpsError, KeyboardInterrupt):
-        print(f"{otherwise}: the same command goes on, and so does `pulumi up`", file=sys.stderr)
+        print(otherwise, file=sys.stderr)
         raise
 
 
