@@ -51,8 +51,8 @@ def rotate(stack: StackOption = None) -> None:
     if any(it < present for it in others):
         raise OpsError(
             f"the repositories of key {others[0]} are still there from the last rotation: once no moment before it has"
-            " to be restored, `pgstack keys retire` removes them; then rotate again (`pulumi up`"
-            " finishes one that failed late)"
+            " to be restored, `pgstack keys retire` removes them; then rotate again; `pulumi up`"
+            " finishes one that failed late"
         )
     following = others[0] if others else present + 1
     if not others:
