@@ -104,13 +104,13 @@ def _keys(*numbers: int) -> Iterator[str]:
     for it in others:
         if it < present:
             yield (
-                f"the repositories of key {it} are kept since the last rotation, and take room: `pgstack keys retire` once"
-                " no moment before it has to be restored"
+                f"the repositories of key {it} are kept since the last rotation, and take room: `pgstack keys retire`"
+                " once no moment before it has to be restored"
             )
         else:
             yield (
-                f"the rotation to key {it} is not finished: `pgstack keys rotate` goes on, `pgstack keys retire` gives it"
-                " up"
+                f"the rotation to key {it} is not finished: `pgstack keys rotate` goes on, `pgstack keys retire` gives"
+                " it up"
             )
 
 
