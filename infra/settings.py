@@ -108,7 +108,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 class Origin(BaseModel):
     """Where a restored cluster came from: a backup's label, LSN and timeline of the last record replayed.
 
-    `repository` has both.
+    `repository` has both; an old one was left behind by `pgstack keys rotate`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -116,7 +116,7 @@ class Origin(BaseModel):
     backup: Annotated[str, Field(pattern=r"^\d{8}-\d{6}F(_\d{8}-\d{6}[DI])?$")]
     lsn: Annotated[str, Field(pattern=r"^[0-9A-F]{1,8}/[0-9A-F]{1,8}$")]
     timeline: Annotated[int, Field(ge=1)]
-    repository: Literal["local", "offsite"] = "local"
+    repository: Literal["local", "offsite", "old", "old-offsite"] = "local"
 
 
 class Settings(BaseModel):
@@ -162,6 +162,9 @@ class Settings(BaseModel):
     reserve: Annotated[int, BeforeValidator(size)] = 256 * MIB
     wal_full: Literal["serve", "stop"] = "serve"
     offsite: Annotated[stores.Offsite | None, BeforeValidator(lambda given: _decoded(given) or None)] = None
+    repository_keys: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_listed), Field(min_length=1, max_length=2)
+    ] = (1,)
 
     @field_validator("apps")
     @classmethod
@@ -169,6 +172,13 @@ class Settings(BaseModel):
         if len(set(apps)) != len(apps) or not set(apps) <= set(known_apps.names()):
             raise ValueError("unknown or repeated")
         return apps
+
+    @field_validator("repository_keys")
+    @classmethod
+    def _keys_differ(cls, keys: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(keys)) != len(keys):
+            raise ValueError("repeated")
+        return keys
 
     @field_validator("seeds")
     @classmethod
@@ -191,6 +201,21 @@ class Settings(BaseModel):
     def clusters(self) -> tuple[int, ...]:
         """The numbers of all clusters there are to be: the first one is only missed once it was dropped."""
         return tuple(sorted({*self.generations, *(it for it in self.live if it == 1)}))
+
+    @property
+    def repository_key(self) -> int:
+        """The number of the key that backups are made with, and of the repositories that they go to."""
+        return self.repository_keys[-1]
+
+    @property
+    def next_key(self) -> int | None:
+        """The one to come, whose repositories are being prepared."""
+        return next((it for it in self.repository_keys if it > self.repository_key), None)
+
+    @property
+    def old_key(self) -> int | None:
+        """The one before it, whose repositories can still be restored from."""
+        return next((it for it in self.repository_keys if it < self.repository_key), None)
 
     @property
     def disposable(self) -> bool:
@@ -244,7 +269,7 @@ def _unknown_clusters(settings: Settings) -> Iterator[tuple[set[str], str]]:
             f"pgstack:live names {unknown[0]}, which is not among pgstack:generations: leave both to `pgstack restore`",
         )
     for number, origin in settings.generations.items():
-        if origin.repository == "offsite" and settings.offsite is None:
+        if origin.repository.endswith("offsite") and settings.offsite is None:
             yield (
                 {"generations", "offsite"},
                 f"pgstack:generations has {number} from the off-site repository, and pgstack:offsite is not set: "
@@ -278,6 +303,7 @@ _ALLOWED: Mapping[str, Callable[[], str]] = {
     "reserve": lambda: "give a size such as 256MB or 1GB, 0MB for none",
     "walFull": lambda: "give serve or stop",
     "offsite": lambda: "give a map: docs/repositories.md",
+    "repositoryKeys": lambda: "leave it to `pgstack keys rotate` and `retire`: one number or two such as 1,2",
 }
 _SECRET = {"alert"}
 _EXAMPLE = {

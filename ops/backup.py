@@ -39,6 +39,8 @@ def now(
 
     Example: pgstack backup now --type full
     """
+    if repository and repository.startswith("old"):
+        raise OpsError(f"the {repository} repository takes no more backups: `pgstack keys rotate` left it behind")
     found = Stack.read(stack)
     from ops.engine import Engine  # noqa: PLC0415 - slow imports come after what fails fast
     from ops.readings.repository import repositories  # noqa: PLC0415
@@ -47,14 +49,15 @@ def now(
     failed = []
     for name in repositories(engine, container, repository):
         try:
-            _take(engine, container, kind, name)
+            take(engine, container, kind, name)
         except OpsError as error:
             failed.append(f"{name}: {error}")
     if failed:
         raise OpsError("; ".join(failed))
 
 
-def _take(engine: Engine, container: str, kind: Type, name: str) -> None:
+def take(engine: Engine, container: str, kind: Type, name: str) -> None:
+    """One backup in one repository, with its progress. Raises OpsError."""
     from rich.console import Console  # noqa: PLC0415
 
     from ops.readings.repository import TYPES, repository  # noqa: PLC0415
@@ -104,7 +107,8 @@ def list_(
     from ops.words import ago, in_json, size, span  # noqa: PLC0415
 
     engine, container = Engine.connect(found.pulumi.environ), found.container("backup")
-    read = {name: repository(engine, container, name) for name in repositories(engine, container)}
+    names = (*repositories(engine, container), *repositories(engine, container, kind="old"))
+    read = {name: repository(engine, container, name) for name in names}
     if as_json:
         listed = [{**asdict(it), "repository": name} for name, there in read.items() for it in there.backups]
         print(json.dumps(listed, indent=2, default=in_json))

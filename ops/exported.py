@@ -5,6 +5,7 @@ import hashlib
 import json
 
 from ops.files import PRIVATE, write
+from ops.settings import settings
 from ops.stack import Stack
 
 
@@ -15,7 +16,7 @@ def stamp(stack: Stack) -> None:
 
 
 def stands(stack: Stack) -> bool:
-    """Whether the keys were exported since the stack was made; a stack made anew has new ones."""
+    """Whether the keys were exported since the stack was made, or they were rotated; one made anew has new ones."""
     try:
         recorded = json.loads((stack.folder / "keys-exported.json").read_text())
     except (OSError, ValueError):
@@ -24,5 +25,7 @@ def stands(stack: Stack) -> bool:
 
 
 def _identity(stack: Stack) -> str:
-    """The CA is made together with the keys and kept as long."""
-    return hashlib.sha256(str(stack.outputs["ca_certificate"]).encode()).hexdigest()[:16]
+    """The CA is made together with the first keys and kept as long."""
+    present = settings(stack.name).repository_keys[-1]
+    known = str(stack.outputs["ca_certificate"]) + (f"key {present}" if present > 1 else "")
+    return hashlib.sha256(known.encode()).hexdigest()[:16]

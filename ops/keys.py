@@ -20,13 +20,16 @@ from ops.stack import KINDS, Stack, StackOption
 keys = typer.Typer(
     name="keys", help="Bring the stack's keys to a safe place.", no_args_is_help=True, rich_markup_mode=None
 )
-_REPOSITORY_KEY = re.compile(r"^repo1-cipher-pass=(.+)$", re.MULTILINE)
+_REPOSITORY = re.compile(
+    r"^repo1-path=(?P<path>[^\n]+)$.*^repo1-cipher-pass=(?P<key>[^\n]+)$", re.MULTILINE | re.DOTALL
+)
 _OFFSITE = f"{PROJECT}:offsite"
 _HOW_TO_USE = (
     "This file opens everything of the stack: keep it where only its owners get at it, and not on the stack's host.",
     "If the host is lost: `pgstack restore bare THIS_FILE` on another one, docs/runbooks/lost-host.md.",
     "repository_key decrypts the pgBackRest repository (repo1-cipher-pass).",
     "offsite is the other repository's store, with secrets (pgstack:offsite); offsite_key decrypts what is there.",
+    "old has the keys of before the last rotation, by the repositories' paths; they open nothing of after it.",
     "passphrase opens the secrets in state and stack_file (PULUMI_CONFIG_PASSPHRASE).",
     "state is what `pulumi stack import` takes, stack_file is stacks/Pulumi.STACK.yaml; both are as of exported_at.",
 )
@@ -66,8 +69,9 @@ def _collected(stack: Stack) -> dict[str, object]:
         "stack": stack.name,
         "exported_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "passphrase": _passphrase(stack),
-        "repository_key": _repository_key(stack, "local"),
+        "repository_key": _repository(stack, "local")[0],
         **_offsite(stack),
+        **_old(stack),
         "ca_certificate": stack.outputs["ca_certificate"],
         "urls": {app: {kind: stack.url(app, kind) for kind in KINDS} for app in stack.apps},
         "stack_file": file.read_text() if file.is_file() else "",
@@ -94,18 +98,31 @@ def _offsite(stack: Stack) -> dict[str, object]:
     store = given.get("objectValue") or json.loads(given.get("value") or "{}")
     if not store:
         return {}
-    return {"offsite_key": _repository_key(stack, OFFSITE), "offsite": {"path": f"/{stack.prefix}", **store}}
+    key, path = _repository(stack, OFFSITE)
+    return {"offsite_key": key, "offsite": {**store, "path": path}}
 
 
-def _repository_key(stack: Stack, repository: str) -> str:
+def _old(stack: Stack) -> dict[str, object]:
+    """Nothing unless the keys were rotated and the old ones are not retired yet."""
+    from ops.engine import Engine  # noqa: PLC0415 - slow imports
+    from ops.readings.repository import repositories  # noqa: PLC0415
+
+    names = repositories(Engine.connect(stack.pulumi.environ), stack.container("backup"), kind="old")
+    found = {path: key for key, path in (_repository(stack, it) for it in names)}
+    return {"old": found} if found else {}
+
+
+def _repository(stack: Stack, repository: str) -> tuple[str, str]:
+    """Its key and its path."""
     from ops.engine import Engine  # noqa: PLC0415 - slow imports
     from ops.readings.repository import config  # noqa: PLC0415
 
     path = config(repository)
-    match = _REPOSITORY_KEY.search(Engine.connect(stack.pulumi.environ).read(stack.container("backup"), path))
+    conf = Engine.connect(stack.pulumi.environ).read(stack.container("backup"), path)
+    match = _REPOSITORY.search(conf)
     if match is None:
         raise OpsError(f"{stack.container('backup')} has no repo1-cipher-pass in {path}: run `pulumi up`")
-    return match[1].strip()
+    return match["key"].strip(), match["path"].strip()
 
 
 def _write_new(path: Path, text: str) -> None:

@@ -34,7 +34,11 @@ ToOption = Annotated[
     ),
 ]
 FromOption = Annotated[
-    Literal["local", "offsite"] | None, typer.Option("--repository", help="Which to restore from; else the local one.")
+    Literal["local", "offsite", "old", "old-offsite"] | None,
+    typer.Option(
+        "--repository",
+        help="Which to restore from; else the local one. Old: of before the key was rotated (`pgstack keys rotate`).",
+    ),
 ]
 NumberArgument = Annotated[int, typer.Argument(metavar="NUMBER", help="Which one: `pgstack restore list`.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -62,7 +66,7 @@ def plan_(
     if as_json:
         print(json.dumps({**asdict(planned), "possible": planned.possible}, indent=2, default=in_json))
     else:
-        show(planned)
+        show(planned, growing=_grows(repository))
     if not planned.possible:
         raise OpsError(impossible(planned))
 
@@ -96,11 +100,12 @@ def run(
     from ops.restoring.wal import lsn_text  # noqa: PLC0415
 
     engine, server = Engine.connect(found.pulumi.environ), found.container("postgres")
-    _archive_all(engine, server, f"restore-{now.astimezone(datetime.UTC):%Y%m%dT%H%M%SZ}")
+    if _grows(repository):
+        _archive_all(engine, server, f"restore-{now.astimezone(datetime.UTC):%Y%m%dT%H%M%SZ}")
     if repository == OFFSITE:
         carried.wait(engine, found.container("backup"))
     planned = _planned(target, engine, found.container("backup"), repository or LOCAL)
-    show(planned)
+    show(planned, growing=_grows(repository))
     if not planned.possible:
         raise OpsError(impossible(planned))
     _insist_on_room(planned, engine, found.container("backup"))
@@ -244,6 +249,11 @@ def _insist_on_room(plan: Plan, engine: Engine, container: str) -> None:
                 f"a restored cluster needs {size(wanted)} beside the live one and {size(disk.free)} are free: free"
                 " some, or drop one (`pgstack restore list`); nothing was changed"
             )
+
+
+def _grows(repository: str | None) -> bool:
+    """Whether the live server archives there; one of before the key was rotated stays as it is."""
+    return repository is None or not repository.startswith("old")
 
 
 def show(plan: Plan, *, growing: bool = True) -> None:

@@ -17,7 +17,8 @@ class Settings:
     """`revisions` are the pins that `pgstack migrate down` sets: app to revision.
 
     `generations` are the restored clusters: number to what `pgstack restore run` wrote, `backup`, `lsn` and
-    `timeline`. `live` tells how the clients moved, the present one last.
+    `timeline`. `live` tells how the clients moved, the present one last. `repository_keys` are one or two numbers, the
+    present one last: a smaller one is the old one, a greater one the next.
     """
 
     environment: str = "production"
@@ -25,6 +26,7 @@ class Settings:
     revisions: Mapping[str, str] = field(default_factory=dict)
     generations: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     live: tuple[int, ...] = (1,)
+    repository_keys: tuple[int, ...] = (1,)
 
     def target(self, app: str) -> str:
         """The revision that the app's database is to be at."""
@@ -48,16 +50,21 @@ def settings(stack: str, repo: Path = REPO, *, text: str | None = None) -> Setti
     own = _read(stack_file(stack, repo)) if text is None else _parsed(text, f"the file of stack {stack}")
     given |= own.get("config") or {}
     known = {key: given[f"{PROJECT}:{key}"] for key in Settings.__dataclass_fields__ if f"{PROJECT}:{key}" in given}
+    known["repository_keys"] = _numbers(given.get(f"{PROJECT}:repositoryKeys", 1))
     if "seeds" in known:
         known["seeds"] = tuple(known["seeds"])
     known["generations"] = {int(number): origin for number, origin in (known.get("generations") or {}).items()}
-    known["live"] = tuple(int(it) for it in str(known.get("live", 1)).split(","))
+    known["live"] = _numbers(known.get("live", 1))
     return Settings(**known)
 
 
 def stack_file(stack: str, repo: Path = REPO) -> Path:
     """Where Pulumi keeps the stack's settings and the salt of its passphrase (Pulumi.yaml, stackConfigDir)."""
     return repo / "stacks" / f"Pulumi.{stack}.yaml"
+
+
+def _numbers(value: object) -> tuple[int, ...]:
+    return tuple(int(it) for it in str(value).split(","))
 
 
 def _read(path: Path) -> dict[str, Any]:

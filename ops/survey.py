@@ -43,6 +43,7 @@ class Survey:
     locks: tuple[Lock, ...] = ()
     failures: tuple[str, ...] = ()
     restored: tuple[int, ...] = ()  # the clusters beside the live one
+    repository_keys: tuple[int, ...] = (1,)  # as in ops.settings
     drills: Drills | None = None
     offsite: Offsite | None = None
     covered: Mapping[str, float | None] = field(default_factory=dict)  # "app.table": see readings.server.Database
@@ -120,6 +121,7 @@ def survey(stack: Stack, engine: Engine) -> Survey:
             keys_exported=exported.stands(stack),
             seeds=wanted.seeds,
             restored=wanted.beside,
+            repository_keys=wanted.repository_keys,
             locks=tuple(locks(stack.name, stack.pulumi.environ)),
             failures=tuple(dict.fromkeys([*_lacking(stack), *asked.failures])),
             drills=asked_drills() if asked_drills else None,

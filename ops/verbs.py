@@ -23,6 +23,7 @@ from ops.repair import repair
 from ops.reserve import reserve
 from ops.reset import reset
 from ops.restore import restore
+from ops.rotation import retire, rotate
 from ops.seed import seed
 from ops.status import status
 from ops.verify import verify
@@ -66,4 +67,6 @@ restore.command()(bare)
 app.add_typer(restore)
 app.add_typer(drill)
 app.add_typer(reserve)
+keys.command()(rotate)
+keys.command()(retire)
 app.add_typer(keys)

@@ -90,12 +90,28 @@ def judge(survey: Survey, *, lasting: bool, stack: str, now: float | None = None
         f" {number}` once nobody needs it"
         for number in survey.restored
     ]
+    notes += _keys(*survey.repository_keys)
     if lasting and not survey.keys_exported:
         notes.append(
-            "the keys of this stack were never brought elsewhere, and its backups are lost with this host: "
+            "the present keys of this stack were never brought elsewhere, and its backups are lost with this host: "
             "`pgstack keys export FILE`, and keep FILE off this machine"
         )
     return Verdict(tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(notes)))
+
+
+def _keys(*numbers: int) -> Iterator[str]:
+    *others, present = numbers
+    for it in others:
+        if it < present:
+            yield (
+                f"the repositories of key {it} are kept since the last rotation, and take room: `pgstack keys retire`"
+                " once no moment before it has to be restored"
+            )
+        else:
+            yield (
+                f"the rotation to key {it} is not finished: `pgstack keys rotate` goes on, `pgstack keys retire` gives"
+                " it up"
+            )
 
 
 def _container(state: State) -> Iterator[str]:

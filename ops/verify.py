@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from ops.readings.verification import Verification
 
 RepositoryOption = Annotated[
-    Literal["local", "offsite"] | None,
-    typer.Option("--repository", help="Only this one; else each that the stack has."),
+    Literal["local", "offsite", "old", "old-offsite"] | None,
+    typer.Option("--repository", help="Only this one; else each that backups go to."),
 ]
 
 

@@ -38,7 +38,8 @@ def faults() -> Iterator[Fault]:
     for path in sorted(_TESTS.rglob("test_*.py")):
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.FunctionDef):
-                for mark in node.decorator_list:
+                # on the test, or on one of the parameters that it runs with
+                for mark in (it for decorator in node.decorator_list for it in ast.walk(decorator)):
                     if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.fault":
                         (fault,) = (ast.literal_eval(it) for it in mark.args)
                         named = {str(it.arg): ast.literal_eval(it.value) for it in mark.keywords}

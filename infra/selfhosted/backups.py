@@ -2,16 +2,17 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 import tenacity
 
+from db.drills.timelines import lsn_of
 from infra.errors import DeploymentError, EngineError
 from infra.hooks import before_change, step
-from infra.selfhosted import maintenance, repositories, stores
+from infra.selfhosted import maintenance, repositories, rotation, stores
 from infra.selfhosted.alerts import alert_file
 from infra.selfhosted.certificates import Certificates
 from infra.selfhosted.cluster import archives
@@ -39,8 +40,8 @@ class BackupsArgs:
     repository: Volume
     evidence: pulumi.Output[str]  # the volume with what came of the drills
     certificates: Certificates
-    repository_key: pulumi.Output[str]
-    offsite_key: pulumi.Output[str]
+    repository_keys: Mapping[int, pulumi.Output[str]]
+    offsite_keys: Mapping[int, pulumi.Output[str]]
     after: pulumi.Resource  # nothing is moved to another cluster before that
     clients: Sequence[str]  # the names in the certificates of the servers that may ask it
 
@@ -58,7 +59,8 @@ class Backups(pulumi.ComponentResource):
         leaf = args.certificates.leaf("backup", names("backup"), [names("backup"), "backup"])
         offsite: dict[str, pulumi.Input[str]] = {}
         if store := settings.offsite:
-            conf = args.offsite_key.apply(lambda key: repositories.offsite_conf(store, f"/{names.prefix}", key))
+            key, number = args.offsite_keys[settings.repository_key], settings.repository_key
+            conf = key.apply(lambda it: repositories.offsite_conf(store, f"/{names.prefix}", it, number))
             offsite = {repositories.OFFSITE_CONF: conf, **repositories.files(store)}
         files = Files(
             f"{name}-files",
@@ -67,9 +69,11 @@ class Backups(pulumi.ComponentResource):
             args.engine,
             args.image,
             {
-                repositories.LOCAL_CONF: args.repository_key.apply(
-                    lambda key: pgbackrest_conf(args.clients, key, settings.keep_full, settings.keep_differential)
+                repositories.LOCAL_CONF: args.repository_keys[settings.repository_key].apply(
+                    lambda key: pgbackrest_conf(args.clients, key, settings)
                 ),
+                **rotation.files("next", settings.next_key, settings, names, args.repository_keys, args.offsite_keys),
+                **rotation.files("old", settings.old_key, settings, names, args.repository_keys, args.offsite_keys),
                 "crontab": crontab(settings),
                 "alert": alert_file(settings.alert.get_secret_value()),
                 "tls/ca.crt": args.certificates.ca,
@@ -119,7 +123,7 @@ class Stanza(pulumi.ComponentResource):
         server: str,
         backups: Backups,
         servers: Sequence[pulumi.Resource],
-        store: stores.Store | None,
+        settings: Settings,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("pgstack:selfhosted:Stanza", name, None, opts)
@@ -127,17 +131,20 @@ class Stanza(pulumi.ComponentResource):
         async def prepare(_: pulumi.ResourceHookArgs) -> None:
             if await archives(engine, server):  # a restored cluster does from when it is live on
                 await ensure_full_backup(engine, names("backup"))
+                await rotation.hand_over(engine, names("backup"), settings, "local")
 
+        key = {"key": settings.repository_key} if settings.repository_key > 1 else {}
         self.ready = pulumi.Stash(
             name,
-            input={"repository": repository.incarnation, "data": live.data.incarnation},
+            input={"repository": repository.incarnation, "data": live.data.incarnation, **key},
             opts=child(self, depends_on=list(servers), hooks=before_change(step(f"{name}-prepare", prepare))),
         )
-        if store:
+        if store := settings.offsite:
 
             async def prepare_offsite(_: pulumi.ResourceHookArgs) -> None:
                 if await archives(engine, server):
                     await ensure_offsite_backup(engine, names("backup"), store)
+                    await rotation.hand_over(engine, names("backup"), settings, "offsite", "old-offsite")
 
             pulumi.Stash(
                 f"{name}-offsite",
@@ -149,11 +156,17 @@ class Stanza(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-async def ensure_full_backup(engine: Engine, container: str, pgbackrest: Sequence[str] = _PGBACKREST) -> None:
-    """Create the stanza, prove that WAL arrives, and take a full backup unless one exists. Can be run again."""
+async def ensure_full_backup(
+    engine: Engine, container: str, pgbackrest: Sequence[str] = _PGBACKREST, *, before: int | None = None
+) -> None:
+    """Create the stanza, prove that WAL arrives, and take a full backup unless one exists. Can be run again.
+
+    One that ended `before` that LSN, where the cluster left another's timeline: none of later leads to it.
+    """
     await create_stanza(engine, container, pgbackrest)
     await engine.run(container, [*pgbackrest, "check"])
-    if not await backups(engine, container, pgbackrest):
+    there = [lsn_of(it["lsn"]["stop"]) for it in await backups(engine, container, pgbackrest)]
+    if not [it for it in there if before is None or it <= before]:
         pulumi.log.info("taking the first full backup (some seconds for a new cluster)", ephemeral=True)
         await engine.run(container, [*pgbackrest, "--type=full", "backup"])
 
@@ -207,7 +220,7 @@ def crontab(settings: Settings) -> str:
     )
 
 
-def pgbackrest_conf(clients: Sequence[str], key: str, keep_full: int, keep_differential: int) -> str:
+def pgbackrest_conf(clients: Sequence[str], key: str, settings: Settings) -> str:
     """The local repository's, and whom the container's server lets in (https://pgbackrest.org/configuration.html)."""
     allowed = "".join(f"tls-server-auth={client}=main\n" for client in clients)
     more = f"""\
@@ -216,4 +229,5 @@ tls-server-address=*
 tls-server-cert-file=/etc/pgstack/tls/server.crt
 tls-server-key-file=/etc/pgstack/tls/server.key
 """
-    return repositories.repository_conf({"path": "/var/lib/pgbackrest"}, key, keep_full, keep_differential, more=more)
+    where = {"path": repositories.path(repositories.LOCAL_PATH, settings.repository_key)}
+    return repositories.repository_conf(where, key, settings.keep_full, settings.keep_differential, more=more)

@@ -14,6 +14,11 @@ from infra.threads import in_thread
 _PSQL = ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", "postgres"]
 _RELOAD = "SELECT pg_reload_conf()"
 _LEAVE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+_PUSH = """\
+for conf in /etc/pgstack/pgbackrest.conf /etc/pgstack/old*.conf; do
+  [ ! -s "$conf" ] || pgbackrest "--config=$conf" --stanza=main --no-archive-async archive-push "$1" || exit
+done
+"""
 _ARCHIVED_WITHIN = 30  # seconds
 _TAKEN_UP_WITHIN = 10  # seconds
 _OFTEN = 0.1  # seconds between two looks
@@ -90,4 +95,5 @@ async def reserve_timeline(engine: Engine, container: str) -> None:
     """
     sql = "SELECT current_setting('data_directory') || '/pg_wal/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)"
     history = f"{await query(engine, container, sql)}.history"
-    await engine.run(container, ["pgbackrest", "--stanza=main", "--no-archive-async", "archive-push", history])
+    # in the repositories that a rotated key left behind too: what is restored from there needs another one as well
+    await engine.run(container, ["sh", "-c", _PUSH, "sh", history])

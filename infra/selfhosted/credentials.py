@@ -26,17 +26,27 @@ class AppPasswords:
 class Credentials(pulumi.ComponentResource):
     """Everything about a stack that is random.
 
-    Outputs: `passwords` (application to AppPasswords), `repository_key` and `offsite_key` (secret str).
+    Outputs: `passwords` (application to AppPasswords), `repository_keys` and `offsite_keys` (number to secret str).
     """
 
     def __init__(
-        self, name: str, apps: Sequence[str], *, lasting: bool, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        apps: Sequence[str],
+        keys: Sequence[int] = (1,),
+        *,
+        lasting: bool,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("pgstack:selfhosted:Credentials", name, None, opts)
         self._name = name
-        self.repository_key = kept(f"{name}-repository-key", password(), self, lasting=lasting)
+        self.repository_keys = {
+            it: kept(f"{name}-repository-key{suffix(it)}", password(), self, lasting=lasting) for it in keys
+        }
         # there whether it is used or not: a protected one could not go when the off-site repository does
-        self.offsite_key = kept(f"{name}-offsite-key", password(), self, lasting=lasting)
+        self.offsite_keys = {
+            it: kept(f"{name}-offsite-key{suffix(it)}", password(), self, lasting=lasting) for it in keys
+        }
         self.passwords: Mapping[str, AppPasswords] = {
             app: AppPasswords(
                 owner=kept(f"{name}-{app}-owner-1", password(), self),
@@ -52,6 +62,11 @@ class Credentials(pulumi.ComponentResource):
         if wanted:
             return pulumi.Output.from_input(wanted)
         return kept(f"{self._name}-{name}-port", free_port(), self, secret=False).apply(int)
+
+
+def suffix(key: int) -> str:
+    """What the names of a repository's key end with; the first one's as before there were others."""
+    return "" if key == 1 else f"-{key}"
 
 
 def password() -> str:

@@ -6,7 +6,7 @@ import pulumi
 
 from db import apps
 from infra.platform import AppUrls, Platform
-from infra.selfhosted import reserve, switchover
+from infra.selfhosted import reserve, rotation, switchover
 from infra.selfhosted.administration import Administration
 from infra.selfhosted.backups import Backups, BackupsArgs, Stanza
 from infra.selfhosted.budget import share_out
@@ -35,11 +35,13 @@ class SelfHosted(pulumi.ComponentResource):
         lasting = not settings.disposable
         names = Names(settings.name, claim("stack-id", Names.of(settings), engine, self, lasting=lasting))
         budget = share_out(settings.apps, settings.server_connections, settings.client_connections)
-        credentials = Credentials("credentials", settings.apps, lasting=lasting, opts=child(self))
+        credentials = Credentials(
+            "credentials", settings.apps, settings.repository_keys, lasting=lasting, opts=child(self)
+        )
         certificates = Certificates("certificates", lasting=lasting, opts=child(self))
         images = Images("images", prepared, child(self))
         network = bridge("network", names, engine, self)
-        guarded = switchover.guard("generation", settings, self)
+        guarded = rotation.guard("repository-keys", settings, self, switchover.guard("generation", settings, self))
         storage = Storage("storage", names, lasting=lasting, with_first=1 in settings.clusters, opts=child(self))
         restored = {
             number: Restored(
@@ -63,8 +65,8 @@ class SelfHosted(pulumi.ComponentResource):
                 repository=storage.repository,
                 evidence=storage.evidence.name,
                 certificates=certificates,
-                repository_key=credentials.repository_key,
-                offsite_key=credentials.offsite_key,
+                repository_keys=credentials.repository_keys,
+                offsite_keys=credentials.offsite_keys,
                 after=guarded,
                 clients=[switchover.container(names, it) for it in settings.clusters],
             ),
@@ -108,7 +110,7 @@ class SelfHosted(pulumi.ComponentResource):
             server,
             backups,
             [backups.ready, postgres.ready],
-            settings.offsite,
+            settings,
             child(self),
         )
         drills = Drills(
@@ -158,7 +160,7 @@ class SelfHosted(pulumi.ComponentResource):
                 ),
                 child(self),
             )
-            Live("live", names, engine, settings.live, storages[live], pooler.ready, child(self))
+            Live("live", names, engine, settings, storages[live], pooler.ready, child(self))
 
         beside = {number: it for number, it in servers.items() if number != live}
         self.platform = Platform(

@@ -71,7 +71,17 @@ class Postgres(pulumi.ComponentResource):
                 "postgresql.conf": postgresql_conf(settings, sizing, restart_settings),
                 "pg_hba.conf": pg_hba_conf(settings.apps),
                 "pg_ident.conf": maintenance.ident(settings.apps),
-                **{it: pgbackrest_conf(names("backup"), it) for it in repositories.configs(settings.offsite)},
+                **{
+                    repositories.conf(it): pgbackrest_conf(names("backup"), repositories.conf(it))
+                    for it in repositories.names("", settings.offsite)
+                },
+                # empty, and so none, unless there is such a repository: what is in the volume stays there
+                **{
+                    repositories.conf(it): pgbackrest_conf(names("backup"), repositories.conf(it))
+                    if settings.old_key
+                    else ""
+                    for it in repositories.names("old", settings.offsite)
+                },
                 "tls/ca.crt": args.certificates.ca,
                 "tls/server.crt": server.certificate,
                 "tls/server.key": server.key,

@@ -4,6 +4,9 @@ Each has a pgbackrest.conf of its own, so that a command sees exactly one (https
 Were both in one file, Postgres would push every segment to both, and an unreachable store would hold up the local
 archive and keep WAL on the data volume; docs/repositories.md has the measurements. So Postgres archives to the local
 one alone, and the backup container carries the WAL on (docker/postgres/ship).
+
+A repository's key can't be changed. Another key is another repository, in a folder of its own in the same place: while
+the keys are rotated there are the next ones beside the present two, and then the old ones, until they are retired.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +18,22 @@ LOCAL_CONF = "pgbackrest.conf"
 OFFSITE_CONF = "offsite.conf"  # in the same folder as the local one
 _FOLDER = PurePosixPath("/etc/pgstack")
 OFFSITE = _FOLDER / OFFSITE_CONF
+LOCAL_PATH = "/var/lib/pgbackrest"
+
+
+def conf(repository: str) -> str:
+    """The name of the file of `local`, `offsite`, `old`, `old-offsite`, `next` or `next-offsite`."""
+    return LOCAL_CONF if repository == "local" else f"{repository}.conf"
+
+
+def file_of(repository: str) -> PurePosixPath:
+    """Where that file is, in the backup container and in the servers'."""
+    return _FOLDER / conf(repository)
+
+
+def path(root: str, key: int) -> str:
+    """Where in `root` the repository of that key is; the first one is where it was before there were others."""
+    return root if key == 1 else f"{root}/key-{key}"
 
 
 def files(offsite: Store | None) -> dict[str, str]:
@@ -31,10 +50,10 @@ def files(offsite: Store | None) -> dict[str, str]:
     return {f"{folder}/{name}": text for name, text in found.items()}
 
 
-def store(offsite: Store, folder: str) -> dict[str, str]:
+def store(offsite: Store, folder: str, number: int = 1) -> dict[str, str]:
     """Where and how: the options of the off-site repository, without `repo1-`; `folder` unless it names its own."""
     ca = {"storage-ca-file": file("ca.crt")} if isinstance(offsite, Https) and offsite.ca else {}
-    return {"type": offsite.type, "path": offsite.path or folder, **offsite.options(), **ca}
+    return {"type": offsite.type, "path": path(offsite.path or folder, number), **offsite.options(), **ca}
 
 
 def repository_conf(
@@ -68,16 +87,17 @@ pg1-socket-path=/run/postgresql
 """
 
 
-def offsite_conf(offsite: Store, folder: str, key: str) -> str:
-    """The off-site repository's side."""
+def offsite_conf(offsite: Store, folder: str, key: str, number: int = 1) -> str:
+    """The off-site repository's side; `number` is the key's."""
     # a store that hangs is given up after three tries of this; a backup waits until its WAL was carried there
     more = "io-timeout=20\narchive-timeout=300\n"
-    return repository_conf(store(offsite, folder), key, offsite.keep_full, offsite.keep_differential, more=more)
+    return repository_conf(store(offsite, folder, number), key, offsite.keep_full, offsite.keep_differential, more=more)
 
 
-def configs(offsite: Store | None) -> Sequence[str]:
-    """The names of the files, one for each repository that there is."""
-    return [LOCAL_CONF, OFFSITE_CONF] if offsite else [LOCAL_CONF]
+def names(kind: str, offsite: Store | None) -> Sequence[str]:
+    """Of the present repositories (`kind` is empty), the `old` or the `next` ones."""
+    local = kind or "local"
+    return [local, f"{kind}-offsite".removeprefix("-")] if offsite else [local]
 
 
 def host_conf(repository_host: str, config: str) -> str:

@@ -88,7 +88,7 @@ class Restored(pulumi.ComponentResource):
                         "/var/lib/pgbackrest": (known["repository"], "ro"),
                         "/etc/pgstack": (known["files"], "ro"),
                     },
-                    network=known["network"] if args.origin.repository == "offsite" else "none",
+                    network=known["network"] if args.origin.repository.endswith("offsite") else "none",
                 )
             )
 
@@ -122,7 +122,7 @@ class Restored(pulumi.ComponentResource):
 
 def options(origin: Origin) -> Sequence[str]:
     """Of `pgbackrest restore` (https://pgbackrest.org/command.html#command-restore): that backup, and stop there."""
-    config = [f"--config={repositories.OFFSITE}"] if origin.repository == "offsite" else []
+    config = [] if origin.repository == "local" else [f"--config={repositories.file_of(origin.repository)}"]
     target = [f"--target={origin.lsn}", f"--target-timeline={origin.timeline}", "--target-action=promote"]
     return [*config, f"--set={origin.backup}", "--type=lsn", *target]
 

@@ -7,11 +7,12 @@ clients go on (https://www.pgbouncer.org/usage.html#admin-console).
 import asyncio
 import contextlib
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
 
+from db.drills.timelines import lsn_of
 from infra.errors import DeploymentError, EngineError
 from infra.hooks import before_change, step
 from infra.selfhosted import cluster
@@ -72,8 +73,8 @@ def _options(known: Mapping[str, Any]) -> str:
 class Live(pulumi.ComponentResource):
     """After the clients were moved: the live cluster archives, which is proven; those before it are read only.
 
-    `moves` are the clusters that were live, in order: it changes with every move, so that what a failed one left half
-    done is done after the next.
+    The clusters that were live, in order, change with every move, so that what a failed one left half done is done
+    after the next.
     """
 
     def __init__(
@@ -81,13 +82,15 @@ class Live(pulumi.ComponentResource):
         name: str,
         names: Names,
         engine: Engine,
-        moves: Sequence[int],
+        settings: Settings,
         storage: ClusterStorage,
         pooler: pulumi.Resource,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("pgstack:selfhosted:Live", name, None, opts)
+        moves = settings.live
         server = container(names, moves[-1])
+        origin = settings.generations.get(moves[-1])
 
         async def settle(_: pulumi.ResourceHookArgs) -> None:
             for generation in sorted(set(moves) - {moves[-1]}):
@@ -95,7 +98,7 @@ class Live(pulumi.ComponentResource):
             await cluster.allow_writes(engine, server)
             if not await cluster.archives(engine, server):
                 await cluster.start_archiving(engine, server)
-                await ensure_full_backup(engine, names("backup"))
+                await ensure_full_backup(engine, names("backup"), before=lsn_of(origin.lsn) if origin else None)
 
         pulumi.Stash(
             name,

@@ -7,14 +7,17 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from db.drills.timelines import lsn_of
 from ops.engine import Engine
 from ops.errors import EngineError, OpsError
 
 LOCAL, OFFSITE = "local", "offsite"
-_CONFIG = {LOCAL: "pgbackrest.conf", OFFSITE: "offsite.conf"}  # infra/selfhosted/repositories.py
+# infra/selfhosted/repositories.py; the others are there while the keys are rotated (ops/rotation.py)
+_CONFIG = {LOCAL: "pgbackrest.conf", OFFSITE: "offsite.conf"} | {
+    it: f"{it}.conf" for it in ("next", "next-offsite", "old", "old-offsite")
+}
 _FOLDER = "/etc/pgstack"
 
 
@@ -140,13 +143,22 @@ def repository(engine: Engine, container: str, which: str = LOCAL) -> Repository
     return info(engine.run(container, [*pgbackrest(which), "--log-level-console=error", "--output=json", "info"]))
 
 
-def repositories(engine: Engine, container: str, chosen: str | None = None) -> tuple[str, ...]:
-    """Those that the stack has, or the chosen one. Raises OpsError if it does not have that."""
-    files = engine.run(container, ["ls", _FOLDER]).split()
+def repositories(
+    engine: Engine, container: str, chosen: str | None = None, kind: Literal["", "old", "next"] = ""
+) -> tuple[str, ...]:
+    """Those that the stack has, at present or of that kind, or the chosen one. Raises OpsError if it lacks that."""
+    # one that is no more is an empty file
+    look = ["find", _FOLDER, "-maxdepth", "1", "-name", "*.conf", "-size", "+0", "-printf", "%f\n"]
+    files = engine.run(container, look).split()
     found = tuple(name for name, file in _CONFIG.items() if file in files)
+    if chosen and chosen not in found and chosen.startswith("old"):
+        raise OpsError(
+            f"there is no {chosen} repository: `pgstack keys rotate` leaves one, until `pgstack keys retire`"
+        )
     if chosen and chosen not in found:
         raise OpsError("the stack has no off-site repository: docs/repositories.md shows how to give it one")
-    return (chosen,) if chosen else found
+    of_it = (LOCAL, OFFSITE) if not kind else (kind, f"{kind}-{OFFSITE}")
+    return (chosen,) if chosen else tuple(it for it in found if it in of_it)
 
 
 def parse(text: str) -> BackupContainer:

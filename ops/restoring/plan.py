@@ -23,6 +23,10 @@ _XIDS = 2**32
 _SECOND = datetime.timedelta(seconds=1)
 
 
+class NotReachedError(OpsError):
+    """The target is none that this repository leads to; one of before may."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """`kept` is the last transaction that stays, None where none committed since the backup.
@@ -159,7 +163,7 @@ def _at(moment: datetime.datetime | None, line: Sequence[Segment], read: Read) -
 def _upto(lsn: int, line: Sequence[Segment], read: Read) -> tuple[Commit | None, Segment]:
     number = next((n for n, it in enumerate(line) if it.begin <= lsn < it.end), None)
     if number is None:
-        raise OpsError(
+        raise NotReachedError(
             f"the segment that {lsn_text(lsn)} is in is not in the archive, which begins at {lsn_text(line[0].begin)}"
         )
     commits = [it for it in read([line[number]], _following(line, number)).commits if it.lsn <= lsn]
@@ -176,10 +180,12 @@ def _found(target: Target, line: Sequence[Segment], read: Read) -> int:
             if target.kind == "xid" and commit.xid == target.number:
                 return commit.lsn
     if target.kind == "name":
-        raise OpsError(
+        raise NotReachedError(
             f'the archive holds no restore point "{target.text}": `pgstack backup points` lists those there are'
         )
-    raise OpsError(f"the archive holds no commit of transaction {target.text}: it was rolled back, or is not archived")
+    raise NotReachedError(
+        f"the archive holds no commit of transaction {target.text}: it was rolled back, or is not archived"
+    )
 
 
 def _backup(
@@ -194,8 +200,8 @@ def _backup(
     raise _too_early(target, window)
 
 
-def _too_early(target: Target, window: tuple[datetime.datetime, datetime.datetime]) -> OpsError:
-    return OpsError(
+def _too_early(target: Target, window: tuple[datetime.datetime, datetime.datetime]) -> NotReachedError:
+    return NotReachedError(
         f"{target} is before the first backup was complete: {window[0]:%Y-%m-%d %H:%M:%S} UTC is the earliest moment"
         " that this repository leads back to"
     )

@@ -112,6 +112,22 @@ def test_a_lasting_stack_also_protects_what_its_data_is_worth_nothing_without(
     assert protected == (wanted if kept else set())
 
 
+def test_the_keys_of_both_repositories_stay_in_the_state_until_they_are_retired(declare: Declare) -> None:
+    given = json.dumps(
+        {"type": "s3", "endpoint": "s3.example.org", "bucket": "b", "region": "r", "key": "k", "secret": "s"}
+    )
+    names = {
+        keys: {it.name for it in declare(repositoryKeys=keys, offsite=given).everything if "-key" in it.name}
+        for keys in ("1", "2,1", "1,2", "2")
+    }
+    first = {"credentials-repository-key", "credentials-offsite-key"}
+    second = {"credentials-repository-key-2", "credentials-offsite-key-2"}
+    others = {"repository-keys", "drills-key"}
+    assert {it: found - others for it, found in names.items()} == {
+        "1": first, "2,1": first | second, "1,2": first | second, "2": second,
+    }  # fmt: skip
+
+
 def test_the_data_volume_is_mounted_by_the_server_and_only_read_by_the_backups(declare: Declare) -> None:
     containers = declare().of("container")
     mounts = {

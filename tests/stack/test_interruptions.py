@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tenacity
 
-from tests.deployment import ROLES, NewStack, Stack
+from tests.deployment import ROLES, NewStack, Run, Stack
 
 POINTS = {
     "at the start": r"Updating",
@@ -79,6 +80,41 @@ def test_a_container_that_a_killed_deployment_could_not_record_makes_room_for_th
     assert f"removing container {stack.prefix}-pooler, left by a deployment that was killed" in done.stdout
     assert stack.container("pooler").id != before
     assert stack.plan() == []
+
+
+@pytest.mark.fault(
+    "a restore killed",
+    seen="`restore run` fails and says how to go on",
+    outcome="survived: `pulumi up` begins it anew and finishes it; the live cluster works on",
+)
+def test_a_restore_killed_while_it_copies_is_finished_by_a_plain_up(stack: Stack, pgstack: Run) -> None:
+    pgstack("backup", "point", "before-the-kill")
+    written = "CREATE TABLE since_the_point AS SELECT 1 AS one"
+    stack.admin_sql(written, "dovvybuddy")
+    command = ("-s", stack.name, "restore", "run", "--to", "before-the-kill")
+    process = subprocess.Popen(
+        [stack.home / ".venv/bin/python", "-m", "ops.main", *command],
+        cwd=stack.home, env=stack.env, text=True, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    for attempt in tenacity.Retrying(stop=tenacity.stop_after_delay(60), wait=tenacity.wait_fixed(0.05), reraise=True):
+        with attempt:  # which fails until the container is there and runs
+            stack.container("restore-2").kill()
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 1, said
+    assert "restore-2 ended with 137" in said
+    assert "generation 2 is not ready: `pulumi up` goes on with it" in said
+    assert stack.admin_sql("SELECT one FROM since_the_point", "dovvybuddy") == "1"
+
+    stack.up()
+
+    try:
+        ask = ("psql", "dovvybuddy", "-g", "2", "--admin", "--", "-XqAt", "-c", "SELECT to_regclass('since_the_point')")
+        assert pgstack(*ask).stdout == "\n"
+        stack.pulumi("preview", "--expect-no-changes")
+    finally:
+        pgstack("restore", "drop", "2", "--yes")
+        stack.admin_sql("DROP TABLE since_the_point", "dovvybuddy")
 
 
 @pytest.mark.fault(

@@ -1,6 +1,8 @@
 """The off-site repository on a real S3 server: what comes there, what an outage does, and the way back."""
 
 import json
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from tests.stack.writer import writing
 
 TAKE = "/usr/local/lib/pgstack/take-backup"
 _NOBODY = "127.0.0.1:1"  # nothing listens there
+_OUTAGE = "PGSTACK_TEST_OUTAGE"  # seconds that the store is away; else just so long as it takes to look
 _NOT_CONNECTED = 49  # pgBackRest's HostConnectError; a setting that it does not take is 31 or 32
 
 
@@ -169,21 +172,36 @@ def status(stack: Stack) -> tuple[int, list[str]]:
     return done.returncode, json.loads(done.stdout)["problems"]
 
 
+@pytest.mark.fault(
+    "the object store unreachable, under load",
+    seen="`pgstack status`: the off-site repository does not answer, how many WAL segments wait and for how long",
+    outcome="OUTCOME",
+)
 def test_a_store_that_is_away_holds_up_neither_the_local_archive_nor_a_backup(
     offsite: Stack, store: ObjectStore
 ) -> None:
     with writing(offsite) as writer:
+        seen = carried(offsite)
         with store.away():
+            until = time.monotonic() + float(os.environ.get(_OUTAGE, "0"))
             writer.write_some()
             segment = switched(offsite)
             until_archived(offsite, segment)
             offsite.execute("backup", TAKE, "incr", "local")
+            while time.monotonic() < until:
+                writer.write_some(1000)
+                segment = switched(offsite)
+                until_archived(offsite, segment)
             assert int(offsite.admin_sql("SELECT failed_count FROM pg_stat_archiver")) == 0
             writer.write_some()
             code, problems = status(offsite)
             assert code == 1
             assert any("the offsite repository" in line for line in problems), problems
+            waiting = archived(offsite).keys() - seen
+        back = time.monotonic()
         until_carried(offsite, segment)
+        took = time.monotonic() - back
+        print(f"{len(waiting)} segments waited, all there {took:.0f} s after the store was")  # noqa: T201  # the row's figures
         assert status(offsite) == (0, [])
     newest = switched(offsite)
     until_carried(offsite, newest)

@@ -81,10 +81,58 @@ def deleted_archive_info(stack: Stack) -> str:
 @pytest.mark.parametrize(
     "damage",
     [
-        flipped_in_a_backup, flipped_in_wal, missing_segment, truncated_manifest, truncated_manifests, deleted_backup,
-        deleted_bundle, deleted_archive_info,
+        pytest.param(
+            flipped_in_a_backup,
+            marks=pytest.mark.fault(
+                "a byte flipped in a backup",
+                seen="`backup verify` names the file and ends with 1",
+                outcome="detected: `backup now --type full` makes a sound one",
+            ),
+        ),
+        pytest.param(
+            flipped_in_wal,
+            marks=pytest.mark.fault(
+                "a byte flipped in archived WAL",
+                seen="`backup verify` names the segment and ends with 1",
+                outcome="detected: it says which moments no restore leads to; a full backup leaves them behind",
+            ),
+        ),
+        pytest.param(
+            missing_segment,
+            marks=pytest.mark.fault(
+                "a WAL segment missing in the repository",
+                seen="`backup verify` names the segments around it; `restore plan` refuses what it is on the way to",
+                outcome="detected: a full backup leaves the gap behind",
+            ),
+        ),
+        pytest.param(
+            truncated_manifest,
+            marks=pytest.mark.fault(
+                "a backup's manifest truncated",
+                seen="`backup verify` names it and ends with 1",
+                outcome="survived: its copy still serves; a full backup makes a sound one",
+            ),
+        ),
+        pytest.param(
+            truncated_manifests,
+            marks=pytest.mark.fault(
+                "a backup's manifest and its copy truncated",
+                seen="`backup verify` names the backup, and those that build on it",
+                outcome="detected: `backup now --type full` takes one that can",
+            ),
+        ),
+        pytest.param(
+            deleted_backup,
+            marks=pytest.mark.fault(
+                "a backup's directory deleted",
+                seen="`backup verify` names the backup, and those that build on it",
+                outcome="detected: `backup now --type full` takes one that can",
+            ),
+        ),
+        deleted_bundle,
+        deleted_archive_info,
     ],
-)  # fmt: skip
+)
 def test_damage_is_named_with_what_to_do(stack: Stack, pgstack: Run, damage: Callable[[Stack], str]) -> None:
     expected = damage(stack)
 

@@ -63,6 +63,22 @@ def test_a_restored_cluster_that_names_no_backup_or_the_live_one_s_number_is_one
     assert "leave it to `pgstack restore run` and `drop`" in line
 
 
+@pytest.mark.parametrize(
+    ("given", "present", "following", "old"), [("1", 1, None, None), ("2,1", 1, 2, None), ("1,2", 2, None, 1)]
+)
+def test_the_last_of_the_repositories_keys_is_the_present_one(
+    given: str, present: int, following: int | None, old: int | None
+) -> None:
+    found = parse("pgstack", "x", {"pgstack:repositoryKeys": given})
+    assert (found.repository_key, found.next_key, found.old_key) == (present, following, old)
+
+
+@pytest.mark.parametrize("given", ["", "0", "1,1", "1,2,3", "new"])
+def test_repository_keys_that_cannot_be_are_one_line(given: str) -> None:
+    (line,) = problems(repositoryKeys=given)
+    assert line.startswith(f'pgstack:repositoryKeys is "{given}": leave it to `pgstack keys rotate` and `retire`')
+
+
 def test_embeddings_are_stored_in_one_of_three_ways() -> None:
     assert parse("pgstack", "x", {}).embeddings == "auto"
     assert problems(embeddings="json") == [

@@ -304,6 +304,12 @@ def test_a_restored_cluster_is_noted_until_it_is_dropped() -> None:
     )
 
 
+def test_a_rotation_is_noted_until_it_is_finished_and_what_was_before_it_until_it_is_retired() -> None:
+    assert notes(replace(WELL, repository_keys=(3,))) == ""
+    assert "`pgstack keys rotate` goes on" in notes(replace(WELL, repository_keys=(3, 2)))
+    assert "of key 2 are kept since the last rotation" in notes(replace(WELL, repository_keys=(2, 3)))
+
+
 def test_only_a_stack_whose_data_lasts_nags_for_its_keys() -> None:
     survey = replace(WELL, keys_exported=False)
     assert "pgstack keys export" in notes(survey)
