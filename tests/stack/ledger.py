@@ -14,11 +14,12 @@ import tenacity
 from tests.deployment import Stack
 
 TABLE = "maps.ledger"
-_INSERT = f"""
-INSERT INTO {TABLE} VALUES (%s)
-RETURNING pg_current_xact_id()::text::bigint, ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int
-"""
-_WHEN = "SELECT pg_xact_commit_timestamp(%s::text::xid), pg_current_wal_insert_lsn()"
+# in one message, so that the clients are not moved to another cluster between the two
+_COMMIT = f"""
+BEGIN; INSERT INTO {TABLE} VALUES ({{number}}); COMMIT;
+SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int, xmin::text::bigint,
+  pg_xact_commit_timestamp(xmin), pg_current_wal_insert_lsn()
+FROM {TABLE} WHERE number = {{number}}"""
 _WITHIN = 60  # seconds
 
 
@@ -66,7 +67,7 @@ class Ledger:
 @contextmanager
 def kept(stack: Stack) -> Iterator[Ledger]:
     """A client that commits one number after the other, through the pooler, and fails the test if one fails."""
-    stack.admin_sql(f"CREATE TABLE {TABLE} (number int); GRANT INSERT ON {TABLE} TO maps_app", "maps")
+    stack.admin_sql(f"CREATE TABLE {TABLE} (number int); GRANT INSERT, SELECT ON {TABLE} TO maps_app", "maps")
     ledger, stop, failures = Ledger(), threading.Event(), list[psycopg.Error]()
 
     def work() -> None:
@@ -76,9 +77,8 @@ def kept(stack: Stack) -> Iterator[Ledger]:
                 for number in itertools.count():
                     if stop.is_set():
                         return
-                    xid, timeline = _row(connection.execute(_INSERT, [number]))
-                    at, lsn = _row(connection.execute(_WHEN, [xid]))
-                    ledger.entries.append(Entry(number, timeline, xid, at, lsn))
+                    done = connection.execute(_COMMIT.format(number=number))
+                    ledger.entries.append(Entry(number, *_last_row(done)))
                     stop.wait(0.05)  # the load, not a wait
         except psycopg.Error as error:
             failures.append(error)
@@ -93,7 +93,9 @@ def kept(stack: Stack) -> Iterator[Ledger]:
     assert failures == []
 
 
-def _row(cursor: psycopg.Cursor[Any]) -> tuple[Any, Any]:
-    row: tuple[Any, Any] | None = cursor.fetchone()
+def _last_row(cursor: psycopg.Cursor[Any]) -> tuple[Any, ...]:
+    while cursor.nextset():
+        pass
+    row: tuple[Any, ...] | None = cursor.fetchone()
     assert row is not None
     return row

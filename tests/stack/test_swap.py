@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 import psycopg
 import pytest
 import sqlalchemy
+import tenacity
 import yaml
 
 from db import transactions
@@ -135,6 +136,11 @@ def test_no_client_fails_while_all_are_moved(world: World, during: str) -> None:
     assert max(seen.took) < LONGEST_STALL
 
 
+@tenacity.retry(stop=tenacity.stop_after_delay(60), wait=tenacity.wait_fixed(0.05), reraise=True)
+def until_each_was_served(seen: Load) -> None:
+    assert len(seen.took) >= CLIENTS
+
+
 def test_a_restart_of_the_pooler_fails_no_unit_of_work_of_the_data_layer(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +162,7 @@ def test_a_restart_of_the_pooler_fails_no_unit_of_work_of_the_data_layer(
     for client in clients:
         client.start()
     try:
+        until_each_was_served(seen)
         world.stack.container("pooler").restart()
     finally:
         stop.set()
