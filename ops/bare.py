@@ -121,7 +121,7 @@ def _insist_on_nothing_left(saved: Saved, engine: Engine, resources: list[dict[s
 
 def _put_back(saved: Saved, pulumi: Pulumi, *, known: bool) -> None:
     """The stack file, and in the state passwords, keys, certificates and ports. Can be done again."""
-    from ops.restoring.lost import put_passphrase, put_settings  # noqa: PLC0415 - slow import
+    from ops.restoring.lost import put_passphrase, put_settings, put_store  # noqa: PLC0415 - slow import
 
     put_passphrase(saved, pulumi)
     put_settings(saved)
@@ -131,6 +131,7 @@ def _put_back(saved: Saved, pulumi: Pulumi, *, known: bool) -> None:
         json.dump(saved.secrets(), state)
         state.flush()
         pulumi.ask("stack", "import", "--file", state.name, stack=saved.stack)
+    put_store(saved, pulumi)
 
 
 def _finish(saved: Saved, pulumi: Pulumi, number: int, file: Path) -> None:

@@ -43,14 +43,14 @@ class Pulumi:
 
         return Places.of(REPO, self.environ).state
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
         """Begin `pulumi ARGUMENTS` and return at once; `answer` waits for it."""
         try:
             return subprocess.Popen(
                 ["pulumi", *arguments, "--non-interactive", "--color=never"],
                 cwd=REPO,
                 env=dict(self.environ),
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -58,9 +58,9 @@ class Pulumi:
         except FileNotFoundError:
             raise UnknownError(_NO_TOOLS) from None
 
-    def answer(self, process: subprocess.Popen[str], stack: str = "") -> str:
+    def answer(self, process: subprocess.Popen[str], stack: str = "", told: str | None = None) -> str:
         """What it printed. Raises UnknownError (no such stack, wrong passphrase) and PulumiError."""
-        out, err = process.communicate()
+        out, err = process.communicate(told)
         if process.returncode:
             raise self._failure(err or out, stack)
         return out
@@ -68,6 +68,10 @@ class Pulumi:
     def ask(self, *arguments: str, stack: str = "") -> str:
         """`start` and `answer` in one."""
         return self.answer(self.start(*arguments, *_select(stack)), stack)
+
+    def tell(self, secret: str, *arguments: str, stack: str) -> None:
+        """The same with something on its standard input: arguments are seen by whoever lists processes."""
+        self.answer(self.start(*arguments, *_select(stack), stdin=subprocess.PIPE), stack, secret)
 
     def run(self, *arguments: str, stack: str) -> None:
         """Run it in front of the user. Raises OpsError if it fails; it has said why itself."""

@@ -209,8 +209,11 @@ def _quoted(given: object) -> str:
     return "missing" if given is None else json.dumps(given)
 
 
-def refusal(offsite: Store, said: str) -> str:
-    """One line about why the store does not do, from all that pgBackRest said; no secret is in it."""
+SAFE = "backups and WAL stay in the local repository, `pulumi up` tries again"
+
+
+def refusal(offsite: Store, said: str, then: str = SAFE) -> str:
+    """One line about why the store does not do, from all that pgBackRest said, and what `then`; no secret is in it."""
     given = offsite.model_dump(by_alias=True)
     where = given.get("endpoint") or given.get("host")
     for pattern, names, way in _REFUSALS:
@@ -220,13 +223,12 @@ def refusal(offsite: Store, said: str) -> str:
             shown = "not shown" if isinstance(value, SecretStr) else json.dumps(value)
             shown = "given" if value and name == "ca" else "missing" if value is None else shown
             answer = " ".join(match[0].split())
-            return f"pgstack:offsite.{name} is {shown}: {way.format(where=where, said=answer)}; {_SAFE}"
+            return f"pgstack:offsite.{name} is {shown}: {way.format(where=where, said=answer)}; {then}"
     answer = " ".join(said.partition("ERROR: ")[2].split()) or said
-    return f"the off-site repository at {where} does not do: {answer[:_ENOUGH]}; {_SAFE}"
+    return f"the off-site repository at {where} does not do: {answer[:_ENOUGH]}; {then}"
 
 
 _ENOUGH = 300  # characters of an answer that nobody foresaw
-_SAFE = "backups and WAL stay in the local repository, `pulumi up` tries again"
 # what the stores answer, through pgBackRest; the first of the named settings that the type has is the one to look at
 _REFUSALS = (
     (

@@ -18,6 +18,7 @@ from ops.files import PRIVATE, write
 from ops.pulumi import Pulumi
 from ops.settings import stack_file
 
+_OFFSITE = f"{PROJECT}:offsite"
 _NEEDED = ("stack", "exported_at", "passphrase", "state", "stack_file")
 # the rest of a state says what was on the lost host, and that is gone
 _COMPONENTS = ("", "pgstack:selfhosted:SelfHosted", "pgstack:selfhosted:Credentials", "pgstack:selfhosted:Certificates")
@@ -34,7 +35,8 @@ class Saved:
     passphrase: str = field(repr=False)
     state: Mapping[str, Any] = field(repr=False)
     stack_file: str = field(repr=False)
-    store: Store
+    offsite: Mapping[str, Any] = field(repr=False)
+    store: Store  # the same, checked
     store_key: str = field(repr=False)
 
     @classmethod
@@ -73,6 +75,7 @@ class Saved:
             given["passphrase"],
             given["state"],
             given["stack_file"],
+            given["offsite"],
             store,
             given["offsite_key"],
         )
@@ -140,3 +143,14 @@ def put_settings(saved: Saved) -> None:
     if path.is_file() and path.read_text() != saved.stack_file:
         raise OpsError(f"{path} is there and differs from the one in {saved.path}: move it away, then again")
     write(path, saved.stack_file)
+
+
+def put_store(saved: Saved, pulumi: Pulumi) -> None:
+    """Where the settings of the off-site store were edited in the saved file, the stack's own become those."""
+    config = json.loads(pulumi.ask("config", "--show-secrets", "--json", stack=saved.stack)).get(_OFFSITE, {})
+    known = config.get("objectValue") or json.loads(config.get("value") or "{}")
+    # the file names the folder that there is, the settings only one of somebody's choice
+    place = {"path": known["path"]} if "path" in known else {}
+    wanted = {key: value for key, value in saved.offsite.items() if key != "path"} | place
+    if wanted != known:
+        pulumi.tell(json.dumps(wanted), "config", "set", "--secret", _OFFSITE, stack=saved.stack)

@@ -11,12 +11,15 @@ from pathlib import Path
 from infra.errors import DeploymentError
 from infra.selfhosted.engine import archive
 from infra.selfhosted.images import Prepared, tag
-from infra.selfhosted.repositories import OFFSITE, OFFSITE_CONF, files, offsite_conf
+from infra.selfhosted.repositories import OFFSITE_CONF, files, offsite_conf
+from infra.selfhosted.stores import refusal
 from ops.engine import LABEL, Engine
-from ops.errors import UnknownError
+from ops.errors import EngineError, OpsError, UnknownError
 from ops.pulumi import REPO, Pulumi
+from ops.readings.repository import OFFSITE, config, pgbackrest
 from ops.restoring.lost import Saved
 
+_IN_ONE_LINE = 'said=$("$@" 2>&1) || { echo "$said" | tr "\\n" " "; exit 1; }'
 _AT_MOST = "3600"  # seconds; then it goes by itself, also where nobody lived to remove it
 # Only the Docker provider's own builder takes these Dockerfiles everywhere, so a Pulumi program builds them, which has
 # nothing else and whose state nobody needs.
@@ -53,12 +56,24 @@ def reading(saved: Saved, engine: Engine, image: str) -> Iterator[str]:
         image, ["sleep", _AT_MOST], name=name, labels={LABEL: saved.prefix}, auto_remove=True, init=True
     )
     conf = offsite_conf(saved.store, f"/{saved.prefix}", saved.store_key)
-    container.put_archive(str(OFFSITE.parent), archive({OFFSITE_CONF: conf, **files(saved.store)}))
+    folder = config(OFFSITE).rpartition("/")[0]
+    container.put_archive(folder, archive({OFFSITE_CONF: conf, **files(saved.store)}))
     container.start()
     try:
+        _insist_on_answer(saved, engine, name)
         yield name
     finally:
         container.remove(force=True)
+
+
+def _insist_on_answer(saved: Saved, engine: Engine, container: str) -> None:
+    """A store that does not answer is given up in half a minute."""
+    try:
+        engine.run(container, ["sh", "-c", _IN_ONE_LINE, "sh", *pgbackrest(OFFSITE), "--io-timeout=3", "repo-ls"])
+    except EngineError as error:
+        raise OpsError(
+            refusal(saved.store, str(error), f"correct `offsite` in {saved.path} and try again; nothing was changed")
+        ) from None
 
 
 def image(pulumi: Pulumi, engine: Engine) -> str:

@@ -150,6 +150,13 @@ def test_the_rebuilt_stack_goes_back_to_any_moment_by_the_off_site_repository_an
 def test_a_rebuilding_that_was_killed_goes_on_by_the_same_command(world: World) -> None:
     stack = world.stack
     world.lose()
+    kept = json.loads(world.keys.read_text())
+    world.keys.write_text(json.dumps({**kept, "offsite": {**kept["offsite"], "keepFull": 3}}))
+    asked = stack.pgstack("restore", "bare", str(world.keys), check=False)
+    assert "nobody is at a terminal" in asked.stderr
+    assert asked.stdout.startswith("window")
+    assert not stack.config_file.exists()
+
     command = ["python3", "-m", "ops.main", "restore", "bare", str(world.keys), "--yes"]
     process = subprocess.Popen(
         command, cwd=stack.home, env=stack.env, text=True, start_new_session=True,
@@ -165,6 +172,7 @@ def test_a_rebuilding_that_was_killed_goes_on_by_the_same_command(world: World) 
 
     assert f"going on with stack {stack.name}" in said
     assert world.words() == ["before", "at the time", "carried", "since", "later"]
+    assert "repo1-retention-full=3" in stack.execute("backup", "cat", "/etc/pgstack/offsite.conf")
     assert world.carry()[:8] > "00000003"
     assert stack.plan() == []
     assert "not lost here" in stack.pgstack("restore", "bare", str(world.keys), "--yes", check=False).stderr
