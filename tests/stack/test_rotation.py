@@ -187,11 +187,11 @@ def test_what_is_retired_is_gone_from_the_volume_the_store_and_the_files(rotatio
     said = runbooks.typed(stack, runbooks.blocks(PAGE)[-1:])
 
     assert "the repositories of key 1 are gone" in said
-    left = stack.execute("backup", "find", "/var/lib/pgbackrest", "-path", "*/key-2", "-prune", "-o", "-type", "f")
-    assert left.split() == []
-    listed = stack.execute("backup", "pgbackrest", f"--config={_FOLDER}/offsite.conf", "--log-level-console=error",
-                           "--recurse", "--repo1-path=/", "repo-ls")  # fmt: skip
-    assert {it.split("/")[1] for it in listed.split() if it.count("/") > 1} == {"key-2"}
+    left = stack.execute("backup", "find", "/var/lib/pgbackrest", "-type", "f", "-not", "-path", "*/key-2/*")
+    assert left == ""
+    config = (f"--config={_FOLDER}/offsite.conf", "--repo1-path=/", "--log-level-console=error")
+    stored = json.loads(stack.execute("backup", "pgbackrest", *config, "--recurse", "--output=json", "repo-ls"))
+    assert {name.split("/")[1] for name, it in stored.items() if it["type"] == "file"} == {"key-2"}
     files = stack.execute("backup", "sh", "-c", f"cat {_FOLDER}/*.conf")
     assert rotation.before["repository_key"] not in files
     assert rotation.before["offsite_key"] not in files
