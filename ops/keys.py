@@ -18,7 +18,10 @@ from ops.settings import stack_file
 from ops.stack import KINDS, Stack, StackOption
 
 keys = typer.Typer(
-    name="keys", help="Bring the stack's keys to a safe place.", no_args_is_help=True, rich_markup_mode=None
+    name="keys",
+    help="Bring the stack's keys to a safe place; change the backups' own.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 _REPOSITORY = re.compile(
     r"^repo1-path=(?P<path>[^\n]+)$.*^repo1-cipher-pass=(?P<key>[^\n]+)$", re.MULTILINE | re.DOTALL

@@ -188,11 +188,11 @@ def test_a_store_that_is_away_holds_up_neither_the_local_archive_nor_a_backup(
             segment = switched(offsite)
             until_archived(offsite, segment)
             offsite.execute("backup", TAKE, "incr", "local")
+            assert int(offsite.admin_sql("SELECT failed_count FROM pg_stat_archiver")) == 0
             while time.monotonic() < until:
                 writer.write_some(1000)
                 segment = switched(offsite)
                 until_archived(offsite, segment)
-            assert int(offsite.admin_sql("SELECT failed_count FROM pg_stat_archiver")) == 0
             writer.write_some()
             code, problems = status(offsite)
             assert code == 1
