@@ -25,6 +25,7 @@ class Settings:
     revisions: Mapping[str, str] = field(default_factory=dict)
     generations: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     live: tuple[int, ...] = (1,)
+    embeddings: str = "auto"
 
     def target(self, app: str) -> str:
         """The revision that the app's database is to be at."""
