@@ -134,7 +134,7 @@ def run(
     if repository:
         origin["repository"] = repository
     if part:
-        apart.out_of(found, engine, part, origin, keep=keep)
+        apart.out_of(found, engine, part, origin, str(planned.target), keep=keep)
         return
     number = generations.following(found)
     broken = swap and not engine.serves(server)  # a deployment insists that the live one serves

@@ -62,7 +62,7 @@ def ask(it: Wanted) -> None:
 
 
 def bring(stack: Stack, engine: Engine, it: Wanted, past: str, moment: str) -> list[str]:
-    """Take it out of container `past`; returns what is to be said. Raises OpsError, EngineError."""
+    """Take it out of container `past`, which is of `moment`; returns what is to be said. Raises OpsError."""
     server = stack.container("postgres")
     if it.table is not None:
         comment = f"{it.table} as it was at {moment}, copied by pgstack restore"
@@ -100,10 +100,11 @@ def _migrate(stack: Stack, it: Wanted, copy: str) -> None:
             ) from error
 
 
-def out_of(stack: Stack, engine: Engine, it: Wanted, origin: Mapping[str, str], *, keep: bool) -> None:
+def out_of(stack: Stack, engine: Engine, it: Wanted, origin: Mapping[str, str], moment: str, *, keep: bool) -> None:
     """Restore a cluster from `origin`, unless one beside the live one is that moment already, and take `it` out of it.
 
-    It goes again, unless it was there before, is to be kept, or did not give what was wanted.
+    `moment` is what the person who asks calls it. The cluster goes again, unless it was there before, is to be kept, or
+    did not give what was wanted.
     """
     there = generations.from_origin(stack, origin)
     number = there or generations.following(stack)
@@ -113,7 +114,7 @@ def out_of(stack: Stack, engine: Engine, it: Wanted, origin: Mapping[str, str], 
         generations.add(stack, number, origin, at_once_live=False)
     past = f"{stack.prefix}-postgres-{number}"
     try:
-        said = bring(stack, engine, it, past, f"{origin['lsn']} of timeline {origin['timeline']}")
+        said = bring(stack, engine, it, past, moment)
     except (OpsError, KeyboardInterrupt):
         print(
             f"generation {number} is restored and stays: the same with `--to {origin['lsn']}` takes it from there,"

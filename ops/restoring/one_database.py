@@ -54,7 +54,8 @@ def copy(engine: Engine, stack: str, server: str, past: str, database: str) -> I
         engine.once(f"{stack}-copy", server, command, sockets, stack)
         yield name
     finally:
-        engine.query(server, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        with contextlib.suppress(EngineError):  # the next copy begins with it
+            engine.query(server, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 def swap(engine: Engine, server: str, pooler: str, database: str, other: str) -> str:

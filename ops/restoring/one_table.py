@@ -12,6 +12,9 @@ from ops.restoring.parts import Table
 
 _COPY = Path(__file__).with_name("copy-table")
 _THERE = "SELECT to_regclass('{}') IS NOT NULL"
+_TABLES = """\
+SELECT string_agg(relname, ', ' ORDER BY relname) FROM pg_class
+WHERE relkind IN ('r', 'p') AND NOT relispartition AND relnamespace = to_regnamespace('"{}"')"""
 # what both have, as far as it can be written; the key; whether only a superuser sees all rows
 _BOTH = """\
 SELECT json_build_object(
@@ -38,10 +41,7 @@ def insist(engine: Engine, server: str, database: str, table: Table) -> None:
 def bring(engine: Engine, stack: str, server: str, past: str, database: str, table: Table, comment: str) -> None:
     """Copy it from container `past` to container `server`, all or nothing. Raises OpsError, EngineError."""
     if engine.query(past, _THERE.format(table.original), database=database) != "t":
-        names = engine.query(
-            past, f"SELECT string_agg(relname, ', ' ORDER BY relname) FROM pg_class WHERE relkind IN ('r', 'p')"  # noqa: S608
-            f" AND relnamespace = to_regnamespace('\"{table.schema}\"')", database=database,
-        )  # fmt: skip
+        names = engine.query(past, _TABLES.format(table.schema), database=database)
         raise OpsError(f"there was no table {table} then: {table.schema} had {names or 'none'}")
     arguments = [database, table.schema, table.name, table.copies, f"{table.app}_owner", comment]
     sockets = {"/run/past": engine.socket_of(past), "/run/live": engine.socket_of(server)}
@@ -51,7 +51,6 @@ def bring(engine: Engine, stack: str, server: str, past: str, database: str, tab
 
 def told(engine: Engine, server: str, database: str, table: Table) -> list[str]:
     """What can be done with the copy now, as lines to type."""
-    drop = _typed(table, "--direct", f"DROP TABLE {table.copy}")
     if engine.query(server, _THERE.format(table.original), database=database) != "t":
         return [
             f"{table} itself is gone: this puts the copy in its place, and says what else belonged to it",
@@ -66,7 +65,7 @@ def told(engine: Engine, server: str, database: str, table: Table) -> list[str]:
         "bring them over:",
         _typed(table, login, over(table, found)),
         "and in the end:",
-        drop,
+        _typed(table, "--direct", f'DROP SCHEMA "{table.copies}" CASCADE'),
     ]
 
 
