@@ -15,7 +15,7 @@ from ops.errors import NoSuchStackError, OpsError, UnknownError
 from ops.prompts import confirm
 from ops.pulumi import Pulumi
 from ops.recover import unlock
-from ops.restore import ToOption, YesOption, impossible, show
+from ops.restore import ToOption, YesOption
 from ops.settings import settings, stack_file
 from ops.stack import Stack, StackOption, named
 
@@ -44,7 +44,7 @@ def bare(
     target = parse(to, datetime.datetime.now().astimezone())
     from ops.engine import Engine  # noqa: PLC0415
     from ops.readings.repository import OFFSITE  # noqa: PLC0415
-    from ops.restoring import generations, lost, reader  # noqa: PLC0415
+    from ops.restoring import generations, lost, reader, shown  # noqa: PLC0415
     from ops.restoring.archive import planned  # noqa: PLC0415
     from ops.restoring.wal import lsn_text  # noqa: PLC0415
 
@@ -65,9 +65,9 @@ def bare(
         image = reader.image(pulumi, engine)
         with reader.reading(saved, engine, image) as container:
             plan = planned(target, engine, container, OFFSITE)
-        show(plan, growing=False)
+        shown.show(plan, growing=False)
         if not plan.possible:
-            raise OpsError(impossible(plan))
+            raise OpsError(shown.impossible(plan))
         if not yes:
             confirm(
                 f"Stack {saved.stack}, as of {saved.exported_at:%Y-%m-%d %H:%M} UTC, is made anew with that. Go on?"

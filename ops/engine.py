@@ -6,12 +6,14 @@ import io
 import re
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import docker
 from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
+from docker.utils.socket import frames_iter
 
 from ops.errors import EngineError, UnknownError
 
@@ -71,10 +73,57 @@ class Engine:
             raise EngineError(f"`{command[0]}` in {name} ended with {done.exit_code}: {said[-1]}")
         return (out or b"").decode(errors="replace")
 
-    def query(self, name: str, sql: str) -> str:
-        """The one value that `sql` gives the superuser inside a Postgres container. Raises EngineError."""
-        command = ["psql", "-XqAt", "-h", "/run/postgresql", "-U", "postgres", "-d", "postgres", "-c", sql]
-        return self.run(name, command).strip()
+    def query(self, name: str, *statements: str, database: str = "postgres") -> str:
+        """What the statements, each a transaction, give the superuser inside a Postgres container. Raises EngineError.
+
+        After one that fails, none is tried.
+        """
+        command = ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", "/run/postgresql", "-U", "postgres", "-d", database]
+        return self.run(name, [*command, *(it for sql in statements for it in ("-c", sql))]).strip()
+
+    def once(self, name: str, like: str, command: Sequence[str], volumes: Mapping[str, str], stack: str) -> str:
+        """What `command` prints in a container of `like`'s image with these volumes (by path), gone afterwards.
+
+        One of that name that is there was left by somebody who was killed, and goes. Raises EngineError with what it
+        said last if it fails.
+        """
+        if leftover := self.container(name):
+            leftover.remove(force=True)
+        container = self.client.containers.run(
+            str(self.existing(like).attrs["Image"]),
+            list(command),
+            name=name,
+            labels={LABEL: stack, "pgstack.role": name.removeprefix(f"{stack}-")},
+            volumes={volume: {"bind": path, "mode": "rw"} for path, volume in volumes.items()},
+            network_mode="none",
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges:true"],
+            detach=True,
+        )
+        try:
+            code = container.wait()["StatusCode"]
+            out = container.logs(stdout=True, stderr=False).decode(errors="replace")
+            if code:
+                said = container.logs().decode(errors="replace").strip().splitlines() or ["it said nothing"]
+                raise EngineError(([it for it in said if _TELLING.search(it)] or said)[0])
+            return out
+        finally:
+            container.remove(force=True)
+
+    def socket_of(self, name: str) -> str:
+        """The volume that holds the socket of a Postgres container."""
+        mounts = self.existing(name).attrs["Mounts"]
+        return next(str(it["Name"]) for it in mounts if it["Destination"] == "/run/postgresql")
+
+    @contextmanager
+    def conversation(self, name: str, command: Sequence[str]) -> Iterator[Conversation]:
+        """A command in the running container that is talked to; it sees the end of its input when this ends."""
+        created = self.client.api.exec_create(self.running(name).id, list(command), stdin=True)
+        raw = self.client.api.exec_start(created["Id"], socket=True)
+        try:
+            yield Conversation(raw)
+        finally:
+            raw.close()
 
     def serves(self, name: str) -> bool:
         """Whether there is such a container and it passes its check."""
@@ -133,6 +182,23 @@ class Engine:
             raise EngineError(f"`{command[0]}` in {name} could not start: {first_line(error)}") from error
         if code != 0:
             raise EngineError(f"`{command[0]}` in {name} ended with {code}: {last}")
+
+
+class Conversation:
+    """Lines to and from a command; `raw` is what the Docker SDK gives for an attached exec."""
+
+    def __init__(self, raw: Any) -> None:
+        self._socket = getattr(raw, "_sock", raw)
+        self._frames = frames_iter(self._socket, tty=False)  # type: ignore[no-untyped-call]
+
+    def hear(self) -> str:
+        """What it prints next, empty once it has ended."""
+        _, said = next(self._frames, (0, b""))
+        return said.decode(errors="replace").strip()
+
+    def say(self, line: str) -> None:
+        """Give it one line."""
+        self._socket.sendall(f"{line}\n".encode())
 
 
 def first_line(error: Exception) -> str:

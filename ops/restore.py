@@ -60,15 +60,16 @@ def plan_(
     target = parse(to, datetime.datetime.now().astimezone())
     found = Stack.read(stack)
     from ops.engine import Engine  # noqa: PLC0415
+    from ops.restoring import shown  # noqa: PLC0415
     from ops.words import in_json  # noqa: PLC0415
 
     planned = _planned(target, Engine.connect(found.pulumi.environ), found.container("backup"), repository or LOCAL)
     if as_json:
         print(json.dumps({**asdict(planned), "possible": planned.possible}, indent=2, default=in_json))
     else:
-        show(planned, growing=_grows(repository))
+        shown.show(planned, growing=_grows(repository))
     if not planned.possible:
-        raise OpsError(impossible(planned))
+        raise OpsError(shown.impossible(planned))
 
 
 @restore.command()
@@ -77,44 +78,70 @@ def run(
     stack: StackOption = None,
     repository: FromOption = None,
     swap: Annotated[bool, typer.Option("--swap", help="Then move the clients to it, as `restore swap` does.")] = False,
+    database: Annotated[
+        str | None, typer.Option(metavar="APP", help="Replace this one application's database, and nothing else.")
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(metavar="APP.TABLE", help="Copy this one table into schema APP_before of the live one."),
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="With --database or --table: keep the cluster that was restored for it.")
+    ] = False,
     yes: YesOption = False,
 ) -> None:
     """Restore into a cluster of its own beside the live one, by `pulumi up`, to look at with `pgstack psql -g NUMBER`.
 
     The live cluster works on, untouched. Interrupted or failed, it is finished by `pulumi up` or given up by
-    `pgstack restore drop`.
+    `pgstack restore drop`; with --database or --table, the same command goes on.
 
     Examples:
 
     pgstack restore run --to '2026-11-21 14:30 Europe/Berlin'
 
     pgstack restore run --to '10 min ago' --swap
-    """
-    from ops.restoring.targets import parse  # noqa: PLC0415 - slow imports come after what fails fast
 
+    pgstack restore run --to before-import --database maps
+
+    pgstack restore run --to '10 min ago' --table maps.users
+    """
+    from ops.restoring import parts  # noqa: PLC0415 - slow imports come after what fails fast
+    from ops.restoring.targets import parse  # noqa: PLC0415
+
+    if swap + (database is not None) + (table is not None) > 1:
+        raise typer.BadParameter("give one of --swap (all), --database and --table")
+    if keep and database is table is None:
+        raise typer.BadParameter("--keep is for --database and --table: without them, what is restored stays")
+    one_table = parts.table(table) if table is not None else None
     now = datetime.datetime.now().astimezone()
     target = parse(to, now)
     found = Stack.read(stack)
     from ops.engine import Engine  # noqa: PLC0415
-    from ops.restoring import carried, generations  # noqa: PLC0415
+    from ops.restoring import apart, carried, generations, shown  # noqa: PLC0415
     from ops.restoring.wal import lsn_text  # noqa: PLC0415
 
     engine, server = Engine.connect(found.pulumi.environ), found.container("postgres")
+    part = apart.wanted(found, engine, database, one_table)
     if _grows(repository):
         _archive_all(engine, server, f"restore-{now.astimezone(datetime.UTC):%Y%m%dT%H%M%SZ}")
     if repository == OFFSITE:
         carried.wait(engine, found.container("backup"))
     planned = _planned(target, engine, found.container("backup"), repository or LOCAL)
-    show(planned, growing=_grows(repository))
+    shown.show(planned, growing=_grows(repository))
     if not planned.possible:
-        raise OpsError(impossible(planned))
-    _insist_on_room(planned, engine, found.container("backup"))
-    if swap and not yes:
+        raise OpsError(shown.impossible(planned))
+    _insist_on_room(planned, engine, found.container("backup"), part.size if part else 0)
+    if not yes and part:
+        apart.ask(part)
+    if not yes and swap:
         _confirm_swap(found)
-    number = generations.following(found)
     origin = {"backup": planned.backup.label, "lsn": lsn_text(planned.stop), "timeline": str(planned.timeline)}
     if repository:
         origin["repository"] = repository
+    if part:
+        apart.out_of(found, engine, part, origin, str(planned.target), keep=keep)
+        return
+    number = generations.following(found)
     broken = swap and not engine.serves(server)  # a deployment insists that the live one serves
     generations.add(found, number, origin, at_once_live=broken)
     if not swap:
@@ -145,17 +172,32 @@ def swap(number: NumberArgument, stack: StackOption = None, yes: YesOption = Fal
 
 
 @restore.command()
-def undo(stack: StackOption = None, yes: YesOption = False) -> None:
-    """Move the clients back to the cluster that was live before the last move, as it was then.
+def undo(
+    stack: StackOption = None,
+    database: Annotated[
+        str | None, typer.Option(metavar="APP", help="Only this application, after `restore run --database`.")
+    ] = None,
+    yes: YesOption = False,
+) -> None:
+    """Move the clients back to the cluster (or the database) that was live before the last move, as it was then.
 
     What was committed since stays in the one that they leave, read only, until it is dropped. Undo that by another.
 
-    Example: pgstack restore undo
+    Examples:
+
+    pgstack restore undo
+
+    pgstack restore undo --database maps
     """
     found = Stack.read(stack)
+    if database is not None:
+        from ops.restoring import apart  # noqa: PLC0415 - slow imports come after what fails fast
+
+        print(apart.undo(found, database, yes=yes))
+        return
     if not yes:
         _confirm_swap(found)
-    from ops.restoring import generations  # noqa: PLC0415 - slow imports come after what fails fast
+    from ops.restoring import generations  # noqa: PLC0415
 
     print(f"generation {generations.make_live_again(found)} is live again")
 
@@ -164,6 +206,8 @@ def undo(stack: StackOption = None, yes: YesOption = False) -> None:
 def list_(stack: StackOption = None) -> None:
     """List the clusters of the stack, the live one and those beside it, and what each was restored from.
 
+    Then the databases that `restore run --database` replaced, which are kept until they are dropped.
+
     Example: pgstack restore list
     """
     found = Stack.read(stack)
@@ -171,6 +215,8 @@ def list_(stack: StackOption = None) -> None:
 
     from ops import tables  # noqa: PLC0415
     from ops.engine import Engine  # noqa: PLC0415
+    from ops.restoring import apart  # noqa: PLC0415
+    from ops.words import size  # noqa: PLC0415
 
     engine, wanted = Engine.connect(found.pulumi.environ), settings(found.name)
     live = found.container("postgres")
@@ -184,19 +230,39 @@ def list_(stack: StackOption = None) -> None:
         use = "live" if name == live else "read only" if number in wanted.live else "beside"
         rows.append((str(number), use, *came, state))
     tables.show(Console(highlight=False), ("number", "use", "from", "backup", "up to", "container"), rows)
+    if kept := apart.kept(found, engine):
+        replaced = [(it.name, it.database, size(it.size)) for it in kept]
+        tables.show(Console(highlight=False), ("database", "replaced as", "size"), replaced)
 
 
 @restore.command()
-def drop(number: NumberArgument, stack: StackOption = None, yes: YesOption = False) -> None:
-    """Remove a cluster that is not the live one, with its container and volumes, by `pulumi up`.
+def drop(
+    which: Annotated[
+        str,
+        typer.Argument(metavar="NUMBER|DATABASE", help="A cluster, or a replaced database: `pgstack restore list`."),
+    ],
+    stack: StackOption = None,
+    yes: YesOption = False,
+) -> None:
+    """Remove a cluster that is not live, with its container and volumes, by `pulumi up`; or a replaced database.
 
-    Example: pgstack restore drop 2
+    Examples:
+
+    pgstack restore drop 2
+
+    pgstack restore drop maps_before_20261121_143000
     """
     found = Stack.read(stack)
+    if not which.isdecimal():
+        from ops.restoring import apart  # noqa: PLC0415 - slow imports come after what fails fast
+
+        apart.drop(found, which, yes=yes)
+        return
+    number = int(which)
     _insist_on_one_beside(found, number)
     if not yes:
         confirm(f"All that is only in cluster {number} goes with it, for ever. Go on?")
-    from ops.restoring import generations  # noqa: PLC0415 - slow imports come after what fails fast
+    from ops.restoring import generations  # noqa: PLC0415
 
     generations.remove(found, number)
 
@@ -237,12 +303,15 @@ def _planned(target: Target, engine: Engine, container: str, name: str) -> Plan:
         return planned(target, engine, container, name)
 
 
-def _insist_on_room(plan: Plan, engine: Engine, container: str) -> None:
-    """Raise OpsError if the restored cluster, with the WAL that is replayed, would fill the disk of the live one."""
+def _insist_on_room(plan: Plan, engine: Engine, container: str, copy: int) -> None:
+    """Raise OpsError if the restored cluster, with the WAL that is replayed, would fill the disk of the live one.
+
+    `copy`: bytes that are to be copied out of it, and are WAL again.
+    """
     from ops.readings.repository import ask  # noqa: PLC0415
     from ops.words import size  # noqa: PLC0415
 
-    wanted = plan.backup.size + plan.wal + _SPARE
+    wanted = plan.backup.size + plan.wal + 2 * copy + _SPARE
     for disk in ask(engine, container).disks:
         if disk.volume == "data" and disk.free < wanted:
             raise OpsError(
@@ -254,59 +323,3 @@ def _insist_on_room(plan: Plan, engine: Engine, container: str) -> None:
 def _grows(repository: str | None) -> bool:
     """Whether the live server archives there; one of before the key was rotated stays as it is."""
     return repository is None or not repository.startswith("old")
-
-
-def show(plan: Plan, *, growing: bool = True) -> None:
-    """The plan in lines; `growing`: a live server could still archive more there."""
-    for name, said in _lines(plan, growing=growing):
-        print(f"{name:<12} {said}")
-
-
-def _lines(plan: Plan, *, growing: bool) -> list[tuple[str, str]]:
-    from ops.words import ago, size, span  # noqa: PLC0415
-
-    now = datetime.datetime.now(datetime.UTC)
-    began, ended = plan.window
-    kept = "no transaction since the backup"
-    if plan.kept:
-        kept = f"all up to transaction {plan.kept.xid}, committed {_at(plan.kept.at)}"
-    discarded = "nothing that is archived"
-    if plan.discarded and plan.newest:
-        discarded = f"{plan.discarded:,} transactions after it, the last committed {_at(plan.newest.at)}"
-    segments = "all there" if not plan.missing else f"{len(plan.missing)} MISSING"
-    lines = [
-        ("window", f"{_at(began)} to {_at(ended)}"),
-        ("target", str(plan.target)),
-        (
-            "backup",
-            f"{plan.backup.label}, {plan.backup.type}, complete {_at(plan.backup.stop)}, {size(plan.backup.size)}",
-        ),
-        ("WAL", f"{plan.first} to {plan.last}, {size(plan.wal)}, {segments}"),
-        ("keeps", kept),
-        ("leaves out", discarded),
-        ("takes", f"about {span(plan.seconds)}"),
-    ]
-    if plan.target.at is not None:
-        lines[1] = ("target", f"{plan.target}, {ago((now - plan.target.at).total_seconds())}")
-    if plan.target.kind == "latest" or (plan.target.at is not None and plan.target.at > plan.archived):
-        rest = (
-            "`pgstack restore run` has the live server archive the rest first" if growing else "nothing later is there"
-        )
-        lines.insert(4, ("archived", f"WAL up to {_at(plan.archived)}; {rest}"))
-    if plan.timeline != plan.live:
-        lines.insert(2, ("timeline", f"{plan.timeline}, live no more; nothing of {plan.live}, which is, comes back"))
-    return lines
-
-
-def impossible(plan: Plan) -> str:
-    """Why nothing can be restored by it."""
-    if plan.missing:
-        return (
-            f"WAL segment {plan.missing[0]} is not in the repository: backup {plan.backup.label} leads to the end of"
-            " the segment before it, and no further; choose an earlier target"
-        )
-    return f"backup {plan.backup.label} holds pages with wrong checksums: `pgstack backup list` shows older ones"
-
-
-def _at(moment: datetime.datetime) -> str:
-    return f"{moment.astimezone(datetime.UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -27,6 +27,7 @@ class Settings:
     generations: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     live: tuple[int, ...] = (1,)
     repository_keys: tuple[int, ...] = (1,)
+    embeddings: str = "auto"
 
     def target(self, app: str) -> str:
         """The revision that the app's database is to be at."""

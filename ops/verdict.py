@@ -91,6 +91,11 @@ def judge(survey: Survey, *, lasting: bool, stack: str, now: float | None = None
         for number in survey.restored
     ]
     notes += _keys(*survey.repository_keys)
+    notes += [
+        f"database {name} was replaced and takes as much disk as it did: `pgstack restore drop {name}` once nobody"
+        " needs it"
+        for name in (survey.server.replaced if survey.server else ())
+    ]
     if lasting and not survey.keys_exported:
         notes.append(
             "the present keys of this stack were never brought elsewhere, and its backups are lost with this host: "

@@ -26,7 +26,9 @@ SELECT json_build_object(
              FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'),
   'drops', current_setting('archive_command') LIKE '%queue-max%',
   'damaged', (SELECT coalesce(json_object_agg(coalesce(datname, 'shared'), checksum_failures), '{}')
-             FROM pg_stat_database WHERE checksum_failures > 0));
+             FROM pg_stat_database WHERE checksum_failures > 0),
+  'replaced', (SELECT coalesce(json_agg(datname ORDER BY datname), '[]')
+             FROM pg_database WHERE datname ~ '_before_[0-9]{8}_[0-9]{6}$'));
 """
 _OF_AN_APP = """\
 \\connect "{database}"
@@ -55,7 +57,8 @@ SELECT json_build_object('app', '{app}', 'revision', NULL, 'applied', '{{}}'::js
 class Server:
     """The two `_ago` are in seconds: the last archived WAL segment, and the oldest that waits for it.
 
-    `damaged`: how often a page of a database failed its checksum when it was read.
+    `damaged`: how often a page of a database failed its checksum when it was read. `replaced`: databases that `restore
+    run --database` replaced and nobody dropped.
     """
 
     version: str
@@ -69,6 +72,7 @@ class Server:
     waiting_bytes: int = 0
     drops: bool = False  # pgstack:walFull is serve
     damaged: Mapping[str, int] = field(default_factory=dict)
+    replaced: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

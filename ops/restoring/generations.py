@@ -25,6 +25,15 @@ def after(wanted: Settings) -> int:
     return max((*wanted.live, *wanted.generations)) + 1
 
 
+def from_origin(stack: Stack, origin: Mapping[str, str]) -> int | None:
+    """The number of a cluster that was never live and is, or will be, what `origin` leads to; None without one."""
+    wanted = settings(stack.name)
+    for number, known in wanted.generations.items():
+        if number not in wanted.live and _moment(known) == _moment(origin):
+            return number
+    return None
+
+
 def add(stack: Stack, number: int, origin: Mapping[str, str], *, at_once_live: bool) -> None:
     """Restore cluster `number` from `origin`: beside the live one, or `at_once_live`, where that one does not serve."""
     given = {f"generations.{number}.{key}": value for key, value in origin.items()}
@@ -35,6 +44,11 @@ def add(stack: Stack, number: int, origin: Mapping[str, str], *, at_once_live: b
     if at_once_live:
         ways = f"`pulumi up` goes on with it, `pgstack restore undo` and `pgstack restore drop {number}` give it up"
     _up(stack, f"generation {number} is not ready: {ways}")
+
+
+def complete(stack: Stack, number: int) -> None:
+    """Go on with what may have been interrupted while cluster `number` was restored."""
+    _up(stack, f"generation {number} is not ready: `pulumi up` goes on with it")
 
 
 def begin(pulumi: Pulumi, stack: str, number: int, origin: Mapping[str, str]) -> None:
@@ -78,6 +92,10 @@ def remove(stack: Stack, number: int) -> None:
     engine = Engine.connect(stack.pulumi.environ)
     for volume in _volumes(stack, number):  # a lasting stack's stay when Pulumi lets go of them
         engine.remove_volume(volume, stack.prefix)
+
+
+def _moment(origin: Mapping[str, object]) -> tuple[str, str, str]:
+    return str(origin["lsn"]), str(origin["timeline"]), str(origin.get("repository", "local"))
 
 
 def _text(moves: Sequence[int]) -> str:

@@ -132,13 +132,6 @@ def rows(pgstack: Run, *of: str) -> list[str]:
     return pgstack("psql", "maps", *of, "--", "-XqAt", "-c", query).stdout.split()
 
 
-def typed(stack: Stack, page: str, when: datetime.datetime) -> str:
-    """What the shell lines of a runbook print, typed as they stand."""
-    lines = runbooks.blocks(page)
-    assert len(lines) >= 4
-    return runbooks.typed(stack, lines, WHEN=when.isoformat())
-
-
 @pytest.mark.usefixtures("dropped")
 def test_the_runbook_for_a_point_in_time_shows_the_ledger_of_that_moment_while_the_live_cluster_goes_on(
     stack: Stack, pgstack: Run, ledger: list[tuple[int, datetime.datetime]]
@@ -148,29 +141,15 @@ def test_the_runbook_for_a_point_in_time_shows_the_ledger_of_that_moment_while_t
     live = stack.container("postgres").attrs["State"]["StartedAt"]
     others = int(stack.admin_sql("SELECT count(*) FROM maps.users WHERE id NOT LIKE 'ledger-%'", "maps"))
 
-    said = typed(stack, "restore-to-a-point-in-time.md", until)
+    lines = runbooks.blocks("restore-to-a-point-in-time.md")
+    assert len(lines) >= 4
+    said = runbooks.typed(stack, lines, WHEN=until.isoformat())
 
     assert "generation 2 is restored: pgstack psql" in said
     assert re.search(rf"^ +{others + number + 1} \|", said, re.MULTILINE)
     assert rows(pgstack) == [f"ledger-{it}" for it in range(5)]
     assert stack.container("postgres").attrs["State"]["StartedAt"] == live
     assert "beside" not in pgstack("restore", "list").stdout
-
-
-@pytest.mark.usefixtures("dropped")
-def test_the_runbook_for_one_table_brings_its_lost_rows_back_and_leaves_the_others(
-    stack: Stack, pgstack: Run, ledger: list[tuple[int, datetime.datetime]]
-) -> None:
-    before = datetime.datetime.fromisoformat(stack.admin_sql("SELECT clock_timestamp()"))
-    stack.admin_sql("DELETE FROM maps.users WHERE id IN ('ledger-1', 'ledger-3')", "maps")
-    stack.admin_sql("UPDATE maps.users SET name = 'since' WHERE id = 'ledger-4'", "maps")
-    assert len(rows(pgstack)) == len(ledger) - 2
-
-    typed(stack, "one-table-back.md", before)
-
-    assert rows(pgstack) == [f"ledger-{it}" for it in range(5)]
-    assert stack.admin_sql("SELECT name FROM maps.users WHERE id = 'ledger-4'", "maps") == "since"
-    assert stack.admin_sql("SELECT to_regclass('maps.users_before') IS NULL", "maps") == "t"
 
 
 @pytest.mark.fault(

@@ -5,7 +5,6 @@ import json
 import random
 import re
 import uuid
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,32 +12,8 @@ from psycopg import errors
 
 from tests.deployment import NewStack, Stack
 from tests.stack.repository import archived
+from tests.stack.revisions import add_migration, migrations
 
-MIGRATION = '''\
-"""{purpose}.
-
-Purpose: {purpose}
-Ticket: N/A
-Reversible: Yes
-Rollback: alembic -n maps downgrade {parent}
-"""
-
-from alembic import op
-
-revision = "{revision}"
-down_revision = "{parent}"
-branch_labels = None
-depends_on = None
-
-
-def upgrade() -> None:
-    op.execute("CREATE TABLE maps.{table} (id int)")
-    op.execute("{statement}")
-
-
-def downgrade() -> None:
-    op.execute("DROP TABLE maps.{table}")
-'''
 _DIMENSIONS = 1536
 _ROWS = 600  # with a few dozen, comparing them all is cheaper, and the planner knows it
 
@@ -49,19 +24,6 @@ def workshop(new_stack: NewStack) -> Stack:
     it = new_stack("preview", own_copy=True)
     it.up()
     return it
-
-
-def migrations(stack: Stack) -> list[Path]:
-    return sorted((stack.home / "alembic/versions/maps").glob("0*.py"))
-
-
-def add_migration(stack: Stack, table: str, statement: str = "SELECT 1") -> Path:
-    """A new file after the newest; it creates `table`, then runs `statement`."""
-    parent = migrations(stack)[-1].stem
-    path = migrations(stack)[-1].with_name(f"{int(parent[:4]) + 1:04d}_{table}.py")
-    text = {"purpose": f"try {table}", "parent": parent, "revision": path.stem, "table": table, "statement": statement}
-    path.write_text(MIGRATION.format(**text))
-    return path
 
 
 def catalogue(stack: Stack) -> str:

@@ -353,3 +353,11 @@ def test_a_failed_drill_and_broken_evidence_are_problems_everywhere() -> None:
     told = problems(failed, lasting=False)
     assert "the last restore drill failed 2 h ago: maps.users: gone (and 1 more:" in told
     assert "was tampered with or damaged: line 1" in told
+
+
+def test_a_replaced_database_is_a_note_until_it_is_dropped() -> None:
+    left = replace(WELL, server=replace(SERVER, replaced=["maps_before_20261122_063000"]))
+
+    verdict = judge(left, lasting=True, stack="prod", now=NOW)
+    assert verdict.problems == ()
+    assert "`pgstack restore drop maps_before_20261122_063000` once nobody needs it" in verdict.notes[0]
