@@ -15,10 +15,12 @@ from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 from docker.utils.socket import frames_iter
 
+from infra.selfhosted.engine import lost, telling_its_end, up_to_its_end
 from ops.errors import EngineError, UnknownError
 
 LABEL = "pgstack.stack"
 _TIMEOUT = 600  # seconds; a stopping server may write a long checkpoint
+_TRIES = 3
 _ONE_CHECK = 5  # seconds
 _TELLING = re.compile(r"pgstack: |FATAL|PANIC|ERROR")
 
@@ -63,15 +65,30 @@ class Engine:
 
     def run(self, name: str, command: Sequence[str]) -> str:
         """The standard output of `command` in a running container. Raises EngineError with its last line."""
+        out = self._run(name, command)
+        if out is None:
+            raise EngineError(lost(name, command))
+        return out
+
+    def ask(self, name: str, command: Sequence[str]) -> str:
+        """The same of a command that changes nothing, so that it is run again where its answer was lost."""
+        answers = (self._run(name, command) for _ in range(_TRIES))
+        found = next((it for it in answers if it is not None), None)
+        if found is None:
+            raise EngineError(lost(name, command))
+        return found
+
+    def _run(self, name: str, command: Sequence[str]) -> str | None:
         try:
-            done = self.running(name).exec_run(list(command), demux=True)
+            done = self.running(name).exec_run(telling_its_end(command), demux=True)
         except APIError as error:
             raise EngineError(f"`{command[0]}` in {name} could not start: {first_line(error)}") from error
         out, err = cast("tuple[bytes | None, bytes | None]", done.output)  # what demux=True makes of it
         if done.exit_code != 0:
             said = (err or out or b"").decode(errors="replace").strip().splitlines() or ["it said nothing"]
             raise EngineError(f"`{command[0]}` in {name} ended with {done.exit_code}: {said[-1]}")
-        return (out or b"").decode(errors="replace")
+        whole = up_to_its_end(out)
+        return None if whole is None else whole.decode(errors="replace")
 
     def query(self, name: str, *statements: str, database: str = "postgres") -> str:
         """What the statements, each a transaction, give the superuser inside a Postgres container. Raises EngineError.
@@ -164,24 +181,23 @@ class Engine:
             return file.read().decode()
 
     def follow(self, name: str, command: Sequence[str]) -> Iterator[str]:
-        """The lines that `command` prints, while it runs. Raises EngineError with the last one if it fails."""
+        """The lines that `command` prints, empty ones left out. Raises EngineError with the last one if it fails."""
         container, api = self.running(name), self.client.api
         try:
-            execution = api.exec_create(container.id, list(command))["Id"]
+            execution = api.exec_create(container.id, telling_its_end(command))["Id"]
             rest, last = "", "it said nothing"
             for chunk in api.exec_start(execution, stream=True):
                 *lines, rest = (rest + chunk.decode(errors="replace")).split("\n")
-                for line in lines:
-                    last = line.strip() or last
+                for line in filter(str.strip, lines):
+                    last = line.strip()
                     yield line
-            if rest.strip():
-                last = rest.strip()
-                yield rest
             code = api.exec_inspect(execution)["ExitCode"]
         except APIError as error:
             raise EngineError(f"`{command[0]}` in {name} could not start: {first_line(error)}") from error
         if code != 0:
-            raise EngineError(f"`{command[0]}` in {name} ended with {code}: {last}")
+            raise EngineError(f"`{command[0]}` in {name} ended with {code}: {rest.strip() or last}")
+        if up_to_its_end(f"\n{rest}".encode()) is None:
+            raise EngineError(lost(name, command))
 
 
 class Conversation:

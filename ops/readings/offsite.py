@@ -36,7 +36,7 @@ class Offsite:
 
 def ask(engine: Engine, container: str) -> Offsite | None:
     """None for a stack that has no off-site repository. Raises EngineError."""
-    said = engine.run(container, ["bash", "-c", _LOOK, "bash", *pgbackrest(OFFSITE)])
+    said = engine.ask(container, ["bash", "-c", _LOOK, "bash", *pgbackrest(OFFSITE)])
     return parse(said) if said.strip() else None
 
 

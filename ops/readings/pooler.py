@@ -39,7 +39,7 @@ class Pooler:
 def ask(engine: Engine, container: str, apps: Sequence[str]) -> Pooler:
     """Raises EngineError when the pooler does not answer."""
     questions = ("VERSION", "CONFIG", "DATABASES", "POOLS")
-    return parse(engine.run(container, [*_CONSOLE, *(it for name in questions for it in ("-c", f"SHOW {name}"))]), apps)
+    return parse(engine.ask(container, [*_CONSOLE, *(it for name in questions for it in ("-c", f"SHOW {name}"))]), apps)
 
 
 def parse(text: str, apps: Sequence[str]) -> Pooler:

@@ -132,15 +132,12 @@ class BackupContainer:
 
 def ask(engine: Engine, container: str) -> BackupContainer:
     """Raises EngineError when pgBackRest does not answer."""
-    said = engine.run(container, ["sh", "-c", _LOOK, "sh", *PGBACKREST])
-    if "[" not in said:  # a busy engine now and then loses what a command printed that ended well (seen at load 5)
-        said = engine.run(container, ["sh", "-c", _LOOK, "sh", *PGBACKREST])
-    return parse(said)
+    return parse(engine.ask(container, ["sh", "-c", _LOOK, "sh", *PGBACKREST]))
 
 
 def repository(engine: Engine, container: str, which: str = LOCAL) -> Repository:
     """One repository alone. Raises EngineError when pgBackRest does not answer."""
-    return info(engine.run(container, [*pgbackrest(which), "--log-level-console=error", "--output=json", "info"]))
+    return info(engine.ask(container, [*pgbackrest(which), "--log-level-console=error", "--output=json", "info"]))
 
 
 def repositories(
@@ -149,7 +146,7 @@ def repositories(
     """Those that the stack has, at present or of that kind, or the chosen one. Raises OpsError if it lacks that."""
     # one that is no more is an empty file
     look = ["find", _FOLDER, "-maxdepth", "1", "-name", "*.conf", "-size", "+0", "-printf", "%f\n"]
-    files = engine.run(container, look).split()
+    files = engine.ask(container, look).split()
     found = tuple(name for name, file in _CONFIG.items() if file in files)
     if chosen and chosen not in found and chosen.startswith("old"):
         raise OpsError(
@@ -193,7 +190,7 @@ def parse(text: str) -> BackupContainer:
 
 def lost(engine: Engine, container: str) -> tuple[Loss, ...]:
     """The WAL that is lost since the oldest backup. Raises EngineError when pgBackRest does not answer."""
-    return losses(engine.run(container, ["/usr/local/lib/pgstack/lost-wal"]))
+    return losses(engine.ask(container, ["/usr/local/lib/pgstack/lost-wal"]))
 
 
 def losses(text: str) -> tuple[Loss, ...]:

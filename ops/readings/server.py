@@ -92,7 +92,7 @@ def ask(engine: Engine, container: str, apps: Sequence[str]) -> tuple[Server, di
     """Raises EngineError when the server does not answer; a database that is not there is missing from the answer."""
     script = _OF_THE_SERVER + "".join(_OF_AN_APP.format(app=app, database=host(app)) for app in apps)
     psql = 'printf %s "$1" | psql -XqAt -h /run/postgresql -U postgres -d postgres'
-    return parse(engine.run(container, ["sh", "-c", psql, "sh", script]))
+    return parse(engine.ask(container, ["sh", "-c", psql, "sh", script]))
 
 
 def parse(text: str) -> tuple[Server, dict[str, Database]]:

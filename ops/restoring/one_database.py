@@ -119,7 +119,7 @@ def _waiting(engine: Engine, server: str, pooler: str, database: str) -> Iterato
     if container is None or container.status != "running":
         yield
         return
-    rows = csv.DictReader(engine.run(pooler, [*_CONSOLE, "-c", "SHOW DATABASES"]).splitlines())
+    rows = csv.DictReader(engine.ask(pooler, [*_CONSOLE, "-c", "SHOW DATABASES"]).splitlines())
     names = [row["name"] for row in rows if row["database"] == database]
     with (
         engine.conversation(pooler, ["switch", *names]) as talk,

@@ -69,7 +69,7 @@ def reading(saved: Saved, engine: Engine, image: str) -> Iterator[str]:
 def _insist_on_answer(saved: Saved, engine: Engine, container: str) -> None:
     """A store that does not answer is given up in half a minute."""
     try:
-        engine.run(container, ["sh", "-c", _IN_ONE_LINE, "sh", *pgbackrest(OFFSITE), "--io-timeout=3", "repo-ls"])
+        engine.ask(container, ["sh", "-c", _IN_ONE_LINE, "sh", *pgbackrest(OFFSITE), "--io-timeout=3", "repo-ls"])
     except EngineError as error:
         raise OpsError(
             refusal(saved.store, str(error), f"correct `offsite` in {saved.path} and try again; nothing was changed")

@@ -97,7 +97,7 @@ def named(lsn: int, timeline: int) -> str:
 
 def listed(engine: Engine, container: str, repository: str = LOCAL) -> tuple[Segment, ...]:
     """The segments of the newest cluster in the repository, in order. Raises EngineError."""
-    said = engine.run(container, [*pgbackrest(repository), "--recurse", "--output=json", "repo-ls", _ARCHIVE])
+    said = engine.ask(container, [*pgbackrest(repository), "--recurse", "--output=json", "repo-ls", _ARCHIVE])
     return segments(said)
 
 
@@ -126,7 +126,7 @@ def read(
     for part, after in _batches(wanted, following):
         files = (*part, *([after] if after else []))
         named_alike = [it for file in files for it in (f"{files[-1].name[:8]}{file.name[8:]}", file.path)]
-        said = engine.run(container, ["bash", "-c", _WALDUMP, " ".join(pgbackrest(repository)), *named_alike])
+        said = engine.ask(container, ["bash", "-c", _WALDUMP, " ".join(pgbackrest(repository)), *named_alike])
         whole = records(said)
         commits += [it for it in whole.commits if it.lsn < part[-1].end]
         points += [it for it in whole.points if it.lsn < part[-1].end]
@@ -149,7 +149,7 @@ def points(engine: Engine, container: str, there: Sequence[Segment]) -> list[Arc
 def history(engine: Engine, container: str, cluster: str, timeline: int, repository: str = LOCAL) -> str:
     """A timeline's history file, of cluster `16-1`. Raises EngineError if the archive has none."""
     path = f"{_ARCHIVE}/{cluster}/{timeline:08X}.history"
-    return engine.run(container, [*pgbackrest(repository), "--log-level-console=error", "repo-get", path])
+    return engine.ask(container, [*pgbackrest(repository), "--log-level-console=error", "repo-get", path])
 
 
 def lsn_text(lsn: int) -> str:
