@@ -175,7 +175,8 @@ def status(stack: Stack) -> tuple[int, list[str]]:
 @pytest.mark.fault(
     "the object store unreachable, under load",
     seen="`pgstack status`: the off-site repository does not answer, how many WAL segments wait and for how long",
-    outcome="OUTCOME",
+    outcome="survived: the local archive and local backups go on; after 10 minutes, the 42 segments that waited were"
+    " all there 14 s after the store was back",
 )
 def test_a_store_that_is_away_holds_up_neither_the_local_archive_nor_a_backup(
     offsite: Stack, store: ObjectStore
