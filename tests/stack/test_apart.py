@@ -36,6 +36,7 @@ APPS = {  # what the clients of each write, and where their numbers then are
 CLIENTS = 10  # of each application
 SPOIL = "INSERT INTO maps.users (id, email, name) VALUES ('row-9', '9@example.org', 'wrong')"  # no gate sees that
 ROWS = [f"row-{it}" for it in range(5)]
+NUMBERS = itertools.count()  # each is written once
 LONGEST_STALL = 10  # seconds; the goal is 3
 _WITHIN = 120  # seconds
 
@@ -69,7 +70,7 @@ def world(new_stack: NewStack, pgstack: Run) -> Stack:
 @contextmanager
 def load(stack: Stack) -> Iterator[dict[str, Load]]:
     """Clients of both applications at work through the pooler, each on one connection."""
-    seen, stop, numbers = {app: Load() for app in APPS}, threading.Event(), itertools.count()
+    seen, stop = {app: Load() for app in APPS}, threading.Event()
     urls, ca_file = {app: stack.outputs[f"{app}_pooled_url"] for app in APPS}, str(stack.ca_file)
 
     def work(app: str) -> None:
@@ -77,7 +78,7 @@ def load(stack: Stack) -> Iterator[dict[str, Load]]:
         try:
             with psycopg.connect(urls[app], sslrootcert=ca_file, autocommit=True) as connection:
                 while not stop.is_set():
-                    number, began = next(numbers), time.perf_counter()
+                    number, began = next(NUMBERS), time.perf_counter()
                     connection.execute(APPS[app][0], [str(number)], prepare=False)
                     it.took.append(time.perf_counter() - began)
                     it.acknowledged.append(number)
