@@ -34,7 +34,9 @@ APPS = {  # what the clients of each write, and where their numbers then are
     ),
 }
 CLIENTS = 10  # of each application
+SPOIL = "INSERT INTO maps.users (id, email, name) VALUES ('row-9', '9@example.org', 'wrong')"  # no gate sees that
 ROWS = [f"row-{it}" for it in range(5)]
+NUMBERS = itertools.count()  # each is written once
 LONGEST_STALL = 10  # seconds; the goal is 3
 _WITHIN = 120  # seconds
 
@@ -68,7 +70,7 @@ def world(new_stack: NewStack, pgstack: Run) -> Stack:
 @contextmanager
 def load(stack: Stack) -> Iterator[dict[str, Load]]:
     """Clients of both applications at work through the pooler, each on one connection."""
-    seen, stop, numbers = {app: Load() for app in APPS}, threading.Event(), itertools.count()
+    seen, stop = {app: Load() for app in APPS}, threading.Event()
     urls, ca_file = {app: stack.outputs[f"{app}_pooled_url"] for app in APPS}, str(stack.ca_file)
 
     def work(app: str) -> None:
@@ -76,7 +78,7 @@ def load(stack: Stack) -> Iterator[dict[str, Load]]:
         try:
             with psycopg.connect(urls[app], sslrootcert=ca_file, autocommit=True) as connection:
                 while not stop.is_set():
-                    number, began = next(numbers), time.perf_counter()
+                    number, began = next(NUMBERS), time.perf_counter()
                     connection.execute(APPS[app][0], [str(number)], prepare=False)
                     it.took.append(time.perf_counter() - began)
                     it.acknowledged.append(number)
@@ -140,6 +142,11 @@ def test_what_cannot_be_brought_back_is_one_line_before_anything_is_restored(
     assert "Updating" not in done.stdout
 
 
+@pytest.mark.fault(
+    "a killed `restore run --database`, while it copies",
+    seen="the restored cluster stays, as `restore list` and `status` say; the live database is as it was",
+    outcome="survived: the same command goes on, while clients of all applications work",
+)
 def test_an_application_comes_back_under_load_after_a_copy_that_was_killed_and_goes_again(
     world: Stack, pgstack: Run
 ) -> None:
@@ -184,7 +191,7 @@ def test_an_application_comes_back_under_load_after_a_copy_that_was_killed_and_g
     assert loaded(world, "dovvybuddy", "dovvybuddy") == set(seen["dovvybuddy"].acknowledged)
     assert world.admin_sql("SELECT to_regclass('dovvybuddy.since') IS NOT NULL", "dovvybuddy") == "t"
 
-    pgstack("migrate", "check", of=world)
+    pgstack("migrate", "check", "maps", of=world)
     assert f"database {left} was replaced" in pgstack("status", of=world).stdout
     with world.connect("maps_pooled_url") as application, pytest.raises(psycopg.errors.InsufficientPrivilege):
         application.execute("DELETE FROM alembic_version")
@@ -253,12 +260,12 @@ def test_the_runbook_for_one_table_brings_its_lost_rows_back_and_leaves_the_othe
 def test_the_runbook_for_a_failed_migration_mends_it_or_goes_back_to_before_it(world: Stack, pgstack: Run) -> None:
     where, mend, one, all_of_them = runbooks.blocks("failed-migration.md")
     world.admin_sql("INSERT INTO maps.users (id, email, name) VALUES ('row-0', '0@example.org', 'good')", "maps")
-    spoils = add_migration(world, "spoils", statement="DELETE FROM maps.users")
+    spoils = add_migration(world, "spoils", statement=SPOIL)
     fails = add_migration(world, "fails", statement="ALTER TABLE maps.nowhere ADD COLUMN depth int")
-    failed = world.up(check=False).stdout
+    failed = world.up(check=False).stdout.replace("\n", " ")
     assert f"revision {fails.stem} (maps) failed: SQLSTATE 42P01" in failed
     point = re.findall(r"as it was before this deployment: pgstack restore run --to (migrate-\w+)", failed)[0]
-    assert users(world) == []
+    assert users(world) == ["row-0", "row-9"]
 
     assert fails.stem in runbooks.typed(world, [where])
     mended = fails.read_text().replace("maps.nowhere", "maps.fails")
@@ -268,12 +275,13 @@ def test_the_runbook_for_a_failed_migration_mends_it_or_goes_back_to_before_it(w
 
     for path in (spoils, fails):
         path.unlink()
-    runbooks.typed(world, [where, one], POINT=point)
+    world.run("git", "checkout", "--quiet", "alembic")  # the checksums
+    runbooks.typed(world, [one], POINT=point)
     assert users(world) == ["row-0"]
     assert world.plan() == []
 
-    world.admin_sql("DELETE FROM maps.users", "maps")
-    runbooks.typed(world, [where, all_of_them], POINT=point)
+    world.admin_sql("UPDATE maps.users SET id = 'row-8'", "maps")
+    runbooks.typed(world, [all_of_them], POINT=point)
     assert users_of_the_live_one(world, pgstack) == ["row-0"]
 
 
