@@ -57,11 +57,12 @@ class Backups(pulumi.ComponentResource):
         super().__init__("pgstack:selfhosted:Backups", name, None, opts)
         settings, storage = args.settings, args.storage
         leaf = args.certificates.leaf("backup", names("backup"), [names("backup"), "backup"])
-        offsite: dict[str, pulumi.Input[str]] = {}
+        # without a store they are empty: no secret of a former one stays, and nothing goes there any more
+        offsite: dict[str, pulumi.Input[str]] = {repositories.OFFSITE_CONF: "", **repositories.files(None)}
         if store := settings.offsite:
             key, number = args.offsite_keys[settings.repository_key], settings.repository_key
             conf = key.apply(lambda it: repositories.offsite_conf(store, f"/{names.prefix}", it, number))
-            offsite = {repositories.OFFSITE_CONF: conf, **repositories.files(store)}
+            offsite |= {repositories.OFFSITE_CONF: conf, **repositories.files(store)}
         files = Files(
             f"{name}-files",
             names,

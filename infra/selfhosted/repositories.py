@@ -37,8 +37,11 @@ def path(root: str, key: int) -> str:
 
 
 def files(offsite: Store | None) -> dict[str, str]:
-    """What pgBackRest takes from files, by their path beside pgbackrest.conf; secrets among them."""
-    found = {}
+    """What pgBackRest takes from files, by their path beside pgbackrest.conf; secrets among them.
+
+    Those that this store does not need are empty, for another one may have needed them before.
+    """
+    found = dict.fromkeys(("id", "known_hosts", "key.json", "ca.crt"), "")
     if isinstance(offsite, Sftp):
         found["id"] = offsite.key.get_secret_value() + "\n"  # libssh2 wants the last line's end
         found["known_hosts"] = offsite.known_host + "\n"

@@ -54,9 +54,7 @@ def files(
     offsite: Mapping[int, pulumi.Output[str]],
 ) -> dict[str, pulumi.Input[str]]:
     """The files of the `next` or `old` repositories; empty, and so none, if there are none."""
-    found: dict[str, pulumi.Input[str]] = {
-        repositories.conf(it): "" for it in repositories.names(kind, settings.offsite)
-    }
+    found: dict[str, pulumi.Input[str]] = {repositories.conf(it): "" for it in (kind, f"{kind}-offsite")}
     if number is None:
         return found
     where = {"path": repositories.path(repositories.LOCAL_PATH, number)}

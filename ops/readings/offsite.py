@@ -9,7 +9,7 @@ from ops.readings.repository import OFFSITE, Repository, info, pgbackrest
 
 # a store that does not answer must not make anybody wait for a status
 _LOOK = """\
-[ -e /etc/pgstack/offsite.conf ] || exit 0
+[ -s /etc/pgstack/offsite.conf ] || exit 0
 find "$(sed -n 's/^repo1-path=//p' /etc/pgstack/pgbackrest.conf)/archive" -type f -printf '%f %T@\\n' |
   sed -nE 's/^([0-9A-F]{24})-[0-9a-f]{40}(\\.\\w+)? /\\1 /p' |
   LC_ALL=C awk -v now="$(date +%s)" '

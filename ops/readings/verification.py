@@ -1,5 +1,5 @@
 """What `pgbackrest verify` found, and what it does not look for: it ends with 0 on a damaged repository, and calls one
-sound that lacks WAL between its backups, a whole backup, or a manifest whose copy still serves."""
+sound that lacks WAL, a whole backup, or a manifest whose copy still serves."""
 
 from __future__ import annotations
 
@@ -55,6 +55,10 @@ def parse(lines: Iterable[str], listed: Sequence[Backup], history: History) -> V
             status = match[1]
     lost = [it.label for it in listed if it.label not in judged]
     broken = [label for label, verdict in judged.items() if verdict != "valid"]
+    # a backup is consistent with the WAL that was written while it was taken, and only with all of it
+    broken += [
+        it.label for it in listed if not any(first <= it.wal_start and it.wal_stop <= last for _, first, last in ranges)
+    ]
     firsts: dict[tuple[str, int], str] = {}
     for cluster, first, _ in ranges:
         firsts.setdefault((cluster, int(first[:8], 16)), first)

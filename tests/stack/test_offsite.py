@@ -284,3 +284,15 @@ def test_with_the_local_repository_gone_a_restore_comes_from_the_other(offsite: 
     offsite.pgstack("-s", offsite.name, "backup", "now", "--type", "full", "--repository", "local")
     until_carried(offsite, switched(offsite))
     offsite.pgstack("-s", offsite.name, "backup", "verify")
+
+
+def test_without_the_setting_nothing_goes_off_site_and_no_secret_of_the_store_stays(offsite: Stack) -> None:
+    with offsite.configured():
+        offsite.pulumi("config", "rm", "pgstack:offsite")
+        offsite.up()
+
+    listed = offsite.pgstack("-s", offsite.name, "backup", "list", "--json").stdout
+    assert {it["repository"] for it in json.loads(listed)} == {"local"}
+    assert SECRET not in offsite.execute("backup", "sh", "-c", "cat $(find /etc/pgstack -type f)")
+    offsite.execute("backup", TAKE, "incr")
+    assert status(offsite) == (0, [])

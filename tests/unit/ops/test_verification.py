@@ -27,6 +27,8 @@ status: ok
 
 
 def found(*lines: str, end: str = SOUND, history: Sequence[Fork] | None = ()) -> list[str]:
+    if not any("wal start" in it for it in lines):
+        lines = (f"P00 DETAIL: {WAL.format('01', '2C')}", *lines)
     said = [*(TIMES + line for line in lines), *end.splitlines()]
     return findings(parse(said, LISTED, lambda *_: history), "offsite")
 
@@ -63,6 +65,11 @@ def test_a_timeline_without_the_segment_in_which_it_left_another_is_found() -> N
 
 def test_a_timeline_whose_history_is_gone_is_found() -> None:
     assert found(*timelines(), history=None)[0] == "damaged: 16-1/00000002.history (missing)"
+
+
+def test_a_backup_without_the_wal_that_was_written_while_it_was_taken_is_found() -> None:
+    lines = found(f"P00 DETAIL: {WAL.format('02', '2C')}")
+    assert [it.split()[1] for it in lines] == sorted(it.label for it in LISTED)
 
 
 def test_a_damaged_file_is_named_once_however_often_it_is_said() -> None:
