@@ -14,6 +14,8 @@ from ops.pulumi import Pulumi
 from ops.settings import Settings, settings
 from ops.stack import Stack
 
+_SCHEMA = "**::schema"  # infra/schema.py's step, by the end of its URN
+
 
 def following(stack: Stack) -> int:
     """The number of the next cluster: none is given twice as long as one above it is there."""
@@ -43,7 +45,7 @@ def add(stack: Stack, number: int, origin: Mapping[str, str], *, at_once_live: b
     ways = f"`pulumi up` goes on with it, `pgstack restore drop {number}` gives it up"
     if at_once_live:
         ways = f"`pulumi up` goes on with it, `pgstack restore undo` and `pgstack restore drop {number}` give it up"
-    _up(stack, f"generation {number} is not ready: {ways}")
+    _up(stack, f"generation {number} is not ready: {ways}", migrate=at_once_live)
 
 
 def complete(stack: Stack, number: int) -> None:
@@ -66,7 +68,8 @@ def forget_others(pulumi: Pulumi, stack: str, number: int) -> None:
 def make_live(stack: Stack, number: int) -> None:
     """Move the clients to cluster `number`; the one before it stays, read only."""
     _set(stack.pulumi, stack.name, {"live": _text((*settings(stack.name).live, number))})
-    _up(stack, f"clients may not be at generation {number} yet: `pulumi up` goes on, `pgstack restore list` says")
+    otherwise = f"clients may not be at generation {number} yet: `pulumi up` goes on, `pgstack restore list` says"
+    _up(stack, otherwise, migrate=True)
 
 
 def make_live_again(stack: Stack) -> int:
@@ -107,9 +110,11 @@ def _set(pulumi: Pulumi, stack: str, given: Mapping[str, str]) -> None:
     pulumi.ask("config", "set-all", "--path", *pairs, stack=stack)
 
 
-def _up(stack: Stack, otherwise: str) -> None:
+def _up(stack: Stack, otherwise: str, *, migrate: bool = False) -> None:
+    """The live databases are migrated only where they become others: a migration that fails may be why one restores."""
+    without = () if migrate else ("--exclude", _SCHEMA)
     try:
-        stack.pulumi.run("up", "--yes", "--skip-preview", stack=stack.name)
+        stack.pulumi.run("up", "--yes", "--skip-preview", *without, stack=stack.name)
     except (OpsError, KeyboardInterrupt):
         print(otherwise, file=sys.stderr)
         raise

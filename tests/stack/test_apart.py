@@ -259,6 +259,7 @@ def test_the_runbook_for_one_table_brings_its_lost_rows_back_and_leaves_the_othe
 
 def test_the_runbook_for_a_failed_migration_mends_it_or_goes_back_to_before_it(world: Stack, pgstack: Run) -> None:
     where, mend, one, all_of_them = runbooks.blocks("failed-migration.md")
+    world.admin_sql("DELETE FROM maps.users", "maps")
     world.admin_sql("INSERT INTO maps.users (id, email, name) VALUES ('row-0', '0@example.org', 'good')", "maps")
     spoils = add_migration(world, "spoils", statement=SPOIL)
     fails = add_migration(world, "fails", statement="ALTER TABLE maps.nowhere ADD COLUMN depth int")

@@ -6,11 +6,23 @@ from collections.abc import Sequence
 from db.drills.timelines import Fork
 from ops.readings.repository import Backup
 from ops.readings.verification import findings, parse
+from ops.restoring.wal import named
 
 _NOW = datetime.datetime(2026, 11, 22, tzinfo=datetime.UTC)
 LISTED = [
-    Backup("20261122-024221F", "full", _NOW, _NOW, 1, 1, f"{1:024X}", f"{2:024X}", 0, failed=False),
-    Backup("20261122-024221F_20261122-031841I", "incr", _NOW, _NOW, 1, 1, f"{1:024X}", f"{2:024X}", 0, failed=False),
+    Backup("20261122-024221F", "full", _NOW, _NOW, 1, 1, named(0x1000000, 1), named(0x2000000, 1), 0, failed=False),
+    Backup(
+        "20261122-024221F_20261122-031841I",
+        "incr",
+        _NOW,
+        _NOW,
+        1,
+        1,
+        named(0x1000000, 1),
+        named(0x2000000, 1),
+        0,
+        failed=False,
+    ),
 ]
 TIMES = "2026-11-22 03:22:20.008 "
 WAL = "archiveId: 16-1, wal start: 0000000100000000000000{}, wal stop: 0000000100000000000000{}"
@@ -44,7 +56,7 @@ def test_a_gap_between_two_ranges_of_wal_is_found_though_pgbackrest_calls_it_sou
 
 
 def test_a_new_timeline_and_a_new_log_file_are_no_gaps() -> None:
-    first = "archiveId: 16-1, wal start: 0000000100000000000000F0, wal stop: 0000000100000000000000FF"
+    first = "archiveId: 16-1, wal start: 000000010000000000000001, wal stop: 0000000100000000000000FF"
     second = "archiveId: 16-1, wal start: 000000010000000100000000, wal stop: 000000010000000100000004"
     third = "archiveId: 16-1, wal start: 000000020000000100000003, wal stop: 000000020000000100000009"
     assert found(*(f"P00 DETAIL: {it}" for it in (first, second, third))) == []
