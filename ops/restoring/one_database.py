@@ -24,6 +24,7 @@ _TRANSACTIONS_END_WITHIN = 5  # seconds; then they are ended, for all clients wa
 _TRIES = 3  # somebody may come between the end of all sessions and the renaming, which waits 5 s for each to leave
 _KEPT = re.compile(r"(?P<name>\w+)_before_\d{8}_\d{6}", re.ASCII)
 _SIZES = "SELECT json_object_agg(datname, pg_database_size(oid)) FROM pg_database WHERE NOT datistemplate"
+_THERE = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = '{}')"
 _LEAVE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ('{}', '{}')"
 
 
@@ -76,6 +77,8 @@ def swap(engine: Engine, server: str, pooler: str, database: str, other: str) ->
                 engine.query(server, _LEAVE.format(database, other), moved)
                 break
             except EngineError as error:
+                if engine.query(server, _THERE.format(left)) == "t":  # its answer alone was lost
+                    break
                 if not left_over:
                     raise OpsError(f"{database} was not replaced, its clients go on there: {error}") from error
     return left
