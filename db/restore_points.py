@@ -14,6 +14,7 @@ from db.errors import RestorePointError
 
 NAME = re.compile(r"[A-Za-z][\w.-]{0,62}", re.ASCII)
 """At most 63 characters (PostgreSQL), and nothing that could be a time, a transaction's number or an LSN."""
+_RESERVED = ("latest", "now", "immediate")  # what a restore's --to means by them is not a point
 _WITHIN = 60  # seconds
 _OFTEN = 0.2  # seconds between two looks
 
@@ -28,6 +29,10 @@ def create(name: str, query: Callable[[str], str], *, within: float = _WITHIN) -
         raise RestorePointError(
             f'"{name}" names no restore point: give at most 63 letters, digits, ".", "_" and "-", a letter first'
         )
+    if name in _RESERVED:
+        raise RestorePointError(
+            f'"{name}" names no restore point: `--to {name}` means another moment, give another name'
+        )
     named = f"pg_create_restore_point('{name}')"  # nothing in it that would have to be quoted
     lsn, segment = query(f"SELECT lsn || ' ' || pg_walfile_name(lsn) FROM {named} AS lsn").split()  # noqa: S608
     query("SELECT pg_switch_wal()")
@@ -38,7 +43,7 @@ def create(name: str, query: Callable[[str], str], *, within: float = _WITHIN) -
         if last < segment:  # names of one timeline sort by position
             raise RestorePointError(
                 f"WAL segment {segment} of restore point {name} was not archived within {within:.0f} s (last: "
-                f"{last or 'none'})"
+                f"{last or 'none'}): `pgstack status` says what is wrong with the archive"
             )
 
     archived()

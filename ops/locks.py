@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +46,29 @@ def check_unlocked(stack: str, environ: Mapping[str, str]) -> None:
     check_nobody_works(stack, environ)
     for lock in locks(stack, environ):
         raise OpsError(abandoned(stack, lock))
+
+
+@contextmanager
+def alone(stack: str, folder: Path, environ: Mapping[str, str]) -> Iterator[None]:
+    """While settings are changed and deployed: nobody else of this user does, nor deploys when it begins.
+
+    `folder` is the stack's own. Raises OpsError before anything is changed.
+    """
+    check_unlocked(stack, environ)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "changing").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise OpsError(
+                f"stack {stack} is being changed by process {file.read().strip()} of pgstack: wait for it, then try"
+                " again; nothing was changed"
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
 
 
 def check_nobody_works(stack: str, environ: Mapping[str, str]) -> None:

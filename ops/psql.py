@@ -73,8 +73,13 @@ def psql(
 def _in_the_past(stack: Stack, app: str, generation: int, given: Sequence[str]) -> int:
     """A restored cluster has no pooler: as its superuser, inside its container."""
     container = stack.outputs.get(f"postgres_{generation}_container")
+    if container is None and generation == stack.live:
+        raise UnknownError(f"cluster {generation} is the live one: leave out --generation")
     if container is None:
-        raise UnknownError(f"stack {stack.name} has no restored cluster {generation}: `pgstack restore list`")
+        raise UnknownError(
+            f"stack {stack.name} has no cluster {generation} that is ready: `pgstack restore list` shows those there"
+            " are, `pulumi up` goes on with one that is missing"
+        )
     database = stack.parsed(app, "direct").database
     command = _interactive(str(container), [], ["-h", "/run/postgresql", "-U", "postgres", "-d", database, *given])
     return subprocess.run(command, env=dict(stack.pulumi.environ), check=False).returncode

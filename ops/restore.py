@@ -222,7 +222,7 @@ def list_(stack: StackOption = None) -> None:
     live = found.container("postgres")
     rows = []
     for number in sorted({*wanted.generations, *wanted.live}):
-        name = f"{found.prefix}-postgres" if number == 1 else f"{found.prefix}-postgres-{number}"
+        name = found.cluster(number)
         container = engine.container(name)
         state = container.status if container else "missing: `pulumi up` makes it"
         origin = wanted.generations.get(number)
@@ -257,6 +257,7 @@ def drop(
         from ops.restoring import apart  # noqa: PLC0415 - slow imports come after what fails fast
 
         apart.drop(found, which, yes=yes)
+        print(f"database {which} is gone")
         return
     number = int(which)
     _insist_on_one_beside(found, number)
@@ -269,7 +270,7 @@ def drop(
 
 def _insist_on_one_beside(stack: Stack, number: int) -> None:
     """Raise UnknownError unless the stack has such a cluster and it is not the live one."""
-    beside = settings(stack.name).beside
+    beside = settings(stack.name).beside(stack.live)
     if number not in beside:
         there = f"there are {', '.join(map(str, beside))}" if beside else "there is none"
         raise UnknownError(

@@ -16,6 +16,7 @@ import typer
 from ops import PROJECT
 from ops.backup import take
 from ops.errors import EngineError, OpsError
+from ops.locks import alone
 from ops.prompts import confirm
 from ops.settings import settings
 from ops.stack import Stack, StackOption
@@ -151,12 +152,13 @@ def _archive_all(engine: Engine, server: str) -> None:
 
 
 def _deploy(stack: Stack, keys: Sequence[int], otherwise: str) -> None:
-    stack.pulumi.ask("config", "set", _KEYS, ",".join(map(str, keys)), stack=stack.name)
-    try:
-        stack.pulumi.run("up", "--yes", "--skip-preview", stack=stack.name)
-    except (OpsError, KeyboardInterrupt):
-        print(otherwise, file=sys.stderr)
-        raise
+    with alone(stack.name, stack.folder, stack.pulumi.environ):
+        stack.pulumi.ask("config", "set", _KEYS, ",".join(map(str, keys)), stack=stack.name)
+        try:
+            stack.pulumi.run("up", "--yes", "--skip-preview", stack=stack.name)
+        except (OpsError, KeyboardInterrupt):
+            print(otherwise, file=sys.stderr)
+            raise
 
 
 def _protected(stack: Stack, number: int) -> list[str]:

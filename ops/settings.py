@@ -33,10 +33,9 @@ class Settings:
         """The revision that the app's database is to be at."""
         return self.revisions.get(app, "head")
 
-    @property
-    def beside(self) -> tuple[int, ...]:
-        """The clusters that are not the live one, which is a number to have."""
-        return tuple(sorted({*self.generations, *self.live} - {self.live[-1]}))
+    def beside(self, live: int) -> tuple[int, ...]:
+        """The clusters that are not the `live` one, which is what was deployed, not what is to be."""
+        return tuple(sorted({*self.generations, *self.live} - {live}))
 
 
 def settings(stack: str, repo: Path = REPO, *, text: str | None = None) -> Settings:

@@ -138,6 +138,15 @@ class Stack:
             ) from None
 
     @property
+    def live(self) -> int:
+        """The number of the cluster that is live, as deployed last."""
+        return int(self.container("postgres").removeprefix(f"{self.prefix}-postgres").lstrip("-") or 1)
+
+    def cluster(self, number: int) -> str:
+        """The name of the container of that cluster."""
+        return f"{self.prefix}-postgres" if number == 1 else f"{self.prefix}-postgres-{number}"
+
+    @property
     def folder(self) -> Path:
         """Where files about this stack are kept, beside Pulumi's state."""
         return self.pulumi.state / self.name

@@ -43,6 +43,8 @@ class Survey:
     locks: tuple[Lock, ...] = ()
     failures: tuple[str, ...] = ()
     restored: tuple[int, ...] = ()  # the clusters beside the live one
+    unmade: tuple[int, ...] = ()  # those of them that have no container yet
+    moving: int | None = None  # the cluster that is to be live and is not yet
     repository_keys: tuple[int, ...] = (1,)  # as in ops.settings
     drills: Drills | None = None
     offsite: Offsite | None = None
@@ -101,6 +103,7 @@ def survey(stack: Stack, engine: Engine) -> Survey:
 
         files = {app: migrations.revisions(app) for app in stack.apps}
         wanted = settings(stack.name)
+        beside = wanted.beside(stack.live) if "postgres" in names else ()
         described = asked_server() if asked_server else None
         databases: dict[str, Database] = described[1] if described else {}
         for answer in tried:
@@ -120,7 +123,9 @@ def survey(stack: Stack, engine: Engine) -> Survey:
             ),
             keys_exported=exported.stands(stack),
             seeds=wanted.seeds,
-            restored=wanted.beside,
+            restored=beside,
+            unmade=tuple(it for it in beside if engine.container(stack.cluster(it)) is None),
+            moving=wanted.live[-1] if wanted.live[-1] != stack.live else None,
             repository_keys=wanted.repository_keys,
             locks=tuple(locks(stack.name, stack.pulumi.environ)),
             failures=tuple(dict.fromkeys([*_lacking(stack), *asked.failures])),

@@ -85,10 +85,21 @@ def judge(survey: Survey, *, lasting: bool, stack: str, now: float | None = None
         wrong, soon = _certificate(certificate, now)
         problems += wrong
         notes += soon
+    if survey.moving:
+        problems.append(
+            f"clients are to be moved to cluster {survey.moving} and were not: `pulumi up` moves them,"
+            " `pgstack restore undo` gives it up"
+        )
+    problems += [
+        f"cluster {number} was to be restored and is not there: `pulumi up` goes on, `pgstack restore drop {number}`"
+        " gives it up"
+        for number in survey.unmade
+    ]
     notes += [
         f"restored cluster {number} runs beside the live one and may take as much memory: `pgstack restore drop"
         f" {number}` once nobody needs it"
         for number in survey.restored
+        if number not in survey.unmade
     ]
     notes += _keys(*survey.repository_keys)
     notes += [

@@ -115,6 +115,10 @@ def out_of(stack: Stack, engine: Engine, it: Wanted, origin: Mapping[str, str], 
     past = f"{stack.prefix}-postgres-{number}"
     try:
         said = bring(stack, engine, it, past, moment)
+    except one_table.NotThereError:
+        if not (keep or there):
+            generations.remove(stack, number)
+        raise
     except (OpsError, KeyboardInterrupt):
         print(
             f"generation {number} is restored and stays: the same with `--to {origin['lsn']}` takes it from there,"

@@ -6,10 +6,12 @@ import itertools
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 
 from ops import PROJECT
 from ops.engine import Engine
 from ops.errors import OpsError
+from ops.locks import alone
 from ops.pulumi import Pulumi
 from ops.settings import Settings, settings
 from ops.stack import Stack
@@ -41,16 +43,18 @@ def add(stack: Stack, number: int, origin: Mapping[str, str], *, at_once_live: b
     given = {f"generations.{number}.{key}": value for key, value in origin.items()}
     if at_once_live:
         given["live"] = _text((*settings(stack.name).live, number))
-    _set(stack.pulumi, stack.name, given)
     ways = f"`pulumi up` goes on with it, `pgstack restore drop {number}` gives it up"
     if at_once_live:
         ways = f"`pulumi up` goes on with it, `pgstack restore undo` and `pgstack restore drop {number}` give it up"
-    _up(stack, f"generation {number} is not ready: {ways}", migrate=at_once_live)
+    with _alone(stack):
+        _set(stack.pulumi, stack.name, given)
+        _up(stack, f"generation {number} is not ready: {ways}", migrate=at_once_live)
 
 
 def complete(stack: Stack, number: int) -> None:
     """Go on with what may have been interrupted while cluster `number` was restored."""
-    _up(stack, f"generation {number} is not ready: `pulumi up` goes on with it")
+    with _alone(stack):
+        _up(stack, f"generation {number} is not ready: `pulumi up` goes on with it")
 
 
 def begin(pulumi: Pulumi, stack: str, number: int, origin: Mapping[str, str]) -> None:
@@ -67,9 +71,12 @@ def forget_others(pulumi: Pulumi, stack: str, number: int) -> None:
 
 def make_live(stack: Stack, number: int) -> None:
     """Move the clients to cluster `number`; the one before it stays, read only."""
-    _set(stack.pulumi, stack.name, {"live": _text((*settings(stack.name).live, number))})
     otherwise = f"clients may not be at generation {number} yet: `pulumi up` goes on, `pgstack restore list` says"
-    _up(stack, otherwise, migrate=True)
+    with _alone(stack):
+        moves = settings(stack.name).live
+        if moves[-1] != number:  # else it is the move that was not finished
+            _set(stack.pulumi, stack.name, {"live": _text((*moves, number))})
+        _up(stack, otherwise, migrate=True)
 
 
 def make_live_again(stack: Stack) -> int:
@@ -83,18 +90,23 @@ def make_live_again(stack: Stack) -> int:
 
 def remove(stack: Stack, number: int) -> None:
     """Remove cluster `number`, which is not the live one, with its container and volumes."""
-    wanted = settings(stack.name)
-    if number in wanted.live:
-        for urn in _protected(stack, number):
-            stack.pulumi.ask("state", "unprotect", urn, "--yes", stack=stack.name)
-        rest = [it for it in wanted.live if it != number]
-        _set(stack.pulumi, stack.name, {"live": _text([it for it, _ in itertools.groupby(rest)])})
-    if number in wanted.generations:
-        stack.pulumi.ask("config", "rm", "--path", f"{PROJECT}:generations.{number}", stack=stack.name)
-    _up(stack, f"cluster {number} is not gone yet: `pulumi up` goes on")
+    with _alone(stack):
+        wanted = settings(stack.name)
+        if number in wanted.live:
+            for urn in _protected(stack, number):
+                stack.pulumi.ask("state", "unprotect", urn, "--yes", stack=stack.name)
+            rest = [it for it in wanted.live if it != number]
+            _set(stack.pulumi, stack.name, {"live": _text([it for it, _ in itertools.groupby(rest)])})
+        if number in wanted.generations:
+            stack.pulumi.ask("config", "rm", "--path", f"{PROJECT}:generations.{number}", stack=stack.name)
+        _up(stack, f"cluster {number} is not gone yet: `pulumi up` goes on")
     engine = Engine.connect(stack.pulumi.environ)
     for volume in _volumes(stack, number):  # a lasting stack's stay when Pulumi lets go of them
         engine.remove_volume(volume, stack.prefix)
+
+
+def _alone(stack: Stack) -> AbstractContextManager[None]:
+    return alone(stack.name, stack.folder, stack.pulumi.environ)
 
 
 def _moment(origin: Mapping[str, object]) -> tuple[str, str, str]:

@@ -29,6 +29,10 @@ SELECT json_build_object(
 FROM pg_class o WHERE o.oid = '{original}'::regclass"""
 
 
+class NotThereError(OpsError):
+    """The table was not there then, so what was restored is of no use for it."""
+
+
 def insist(engine: Engine, server: str, database: str, table: Table) -> None:
     """Raise OpsError if the live cluster holds a copy of the table from before."""
     if engine.query(server, _THERE.format(table.copy), database=database) == "t":
@@ -42,7 +46,7 @@ def bring(engine: Engine, stack: str, server: str, past: str, database: str, tab
     """Copy it from container `past` to container `server`, all or nothing. Raises OpsError, EngineError."""
     if engine.query(past, _THERE.format(table.original), database=database) != "t":
         names = engine.query(past, _TABLES.format(table.schema), database=database)
-        raise OpsError(f"there was no table {table} then: {table.schema} had {names or 'none'}")
+        raise NotThereError(f"there was no table {table} then: {table.schema} had {names or 'none'}")
     arguments = [database, table.schema, table.name, table.copies, f"{table.app}_owner", comment]
     sockets = {"/run/past": engine.socket_of(past), "/run/live": engine.socket_of(server)}
     script = _COPY.read_text()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ops.errors import OpsError
@@ -33,8 +33,9 @@ class Plan:
 
     `timeline` is the one that is followed, `live` the one that is live now. `stop` is the LSN of the last WAL record to
     replay, in bytes; `wal` is in bytes too.
-    `archived` is when the repository got its last segment; `missing` are segments between the backup and there;
-    `discarded` counts the transactions after `kept`, as far as they are archived.
+    `archived` is when the repository got its last segment; `missing` are segments between the backup and there, and
+    `reaches` is when the last one before them was archived. `discarded` counts the transactions after `kept`, as far as
+    they are archived.
     """
 
     target: Target
@@ -47,6 +48,7 @@ class Plan:
     last: str
     wal: int
     missing: tuple[str, ...]
+    reaches: datetime.datetime | None
     stop: int
     kept: Commit | None
     newest: Commit | None
@@ -70,6 +72,7 @@ def plan(target: Target, backups: Sequence[Backup], segments: Sequence[Segment],
     if not backups or not segments:
         raise OpsError("the repository has no backup to restore from: `pgstack backup now --type full` takes one")
     known = by_age(segments)
+    live = known[0]
     present = _last_commit(Line.to(known[0], segments, history).segments, read)
     window = (backups[0].stop + _SECOND, present.at if present else backups[-1].stop)
     if target.at is not None:
@@ -77,21 +80,21 @@ def plan(target: Target, backups: Sequence[Backup], segments: Sequence[Segment],
     lines = [Line.to(it, segments, history) for it in known]
     if target.kind == "immediate":
         line = lines[0]
-        backup = _of(line, backups)[-1]
+        backup = _of(line, backups, live)[-1]
         (kept, last), end = _upto(backup.end, line.segments, read), None
     else:
         line, (kept, last, end) = _first_that_has(target, lines, read, window)
-        backup = _backup(target, _of(line, backups), end, window)
+        backup = _backup(target, _of(line, backups, live), end, window)
     newest = _last_commit(line.segments, read)
     first = backup.wal_start
-    there = {it.name for it in segments}
+    there = {it.name: it.archived for it in segments}
     stop = max(end or 0, backup.end)  # before its end, a backup is not consistent
     way = [line.name_of(lsn) for lsn in range(position(first), max(last.end, stop + 1), SEGMENT)]
     after = (newest.xid - kept.xid) % _XIDS if newest and kept else 0
     return Plan(
         target=target,
         timeline=line.timeline,
-        live=by_age(segments)[0],
+        live=live,
         window=window,
         archived=line.segments[-1].archived,
         backup=backup,
@@ -99,6 +102,7 @@ def plan(target: Target, backups: Sequence[Backup], segments: Sequence[Segment],
         last=way[-1],
         wal=len(way) * SEGMENT,
         missing=tuple(it for it in way if it not in there),
+        reaches=_reaches(way, there),
         stop=stop,
         kept=kept,
         newest=newest,
@@ -106,12 +110,19 @@ def plan(target: Target, backups: Sequence[Backup], segments: Sequence[Segment],
     )
 
 
-def _of(line: Line, backups: Sequence[Backup]) -> list[Backup]:
+def _of(line: Line, backups: Sequence[Backup], live: int) -> list[Backup]:
     """Those that the line leads on from. Raises OpsError if there is none."""
     held = [it for it in backups if line.holds(it.timeline, it.end)]
+    if not held and line.timeline == live:
+        raise OpsError(f"no backup is on the way to timeline {live}, the live one: `pgstack backup now` takes one")
     if not held:
-        raise OpsError(f"no backup is on the way to timeline {line.timeline}: `pgstack backup now` takes one")
+        raise NotReachedError(f"no backup leads to timeline {line.timeline}, which is live no more")
     return held
+
+
+def _reaches(way: Sequence[str], there: Mapping[str, datetime.datetime]) -> datetime.datetime | None:
+    known = list(itertools.takewhile(lambda it: it in there, way))
+    return there[known[-1]] if known and len(known) < len(way) else None
 
 
 _End = tuple[Commit | None, Segment, int | None]

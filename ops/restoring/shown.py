@@ -22,7 +22,8 @@ def _lines(plan: Plan, *, growing: bool) -> list[tuple[str, str]]:
         kept = f"all up to transaction {plan.kept.xid}, committed {_at(plan.kept.at)}"
     discarded = "nothing that is archived"
     if plan.discarded and plan.newest:
-        discarded = f"{plan.discarded:,} transactions after it, the last committed {_at(plan.newest.at)}"
+        many = "1 transaction" if plan.discarded == 1 else f"{plan.discarded:,} transactions"
+        discarded = f"{many} after it, the last committed {_at(plan.newest.at)}"
     segments = "all there" if not plan.missing else f"{len(plan.missing)} MISSING"
     lines = [
         ("window", f"{_at(began)} to {_at(ended)}"),
@@ -36,6 +37,8 @@ def _lines(plan: Plan, *, growing: bool) -> list[tuple[str, str]]:
         ("leaves out", discarded),
         ("takes", f"about {span(plan.seconds)}"),
     ]
+    if plan.missing:  # then they would say what can't be
+        del lines[4:]
     if plan.target.at is not None:
         lines[1] = ("target", f"{plan.target}, {ago((now - plan.target.at).total_seconds())}")
     if plan.target.kind == "latest" or (plan.target.at is not None and plan.target.at > plan.archived):
@@ -52,8 +55,8 @@ def impossible(plan: Plan) -> str:
     """Why it can't be carried out, and what to do."""
     if plan.missing:
         return (
-            f"WAL segment {plan.missing[0]} is not in the repository: backup {plan.backup.label} leads to the end of"
-            " the segment before it, and no further; choose an earlier target"
+            f"WAL segment {plan.missing[0]} is not in the repository, so backup {plan.backup.label} leads no further"
+            f" than to about {_at(plan.reaches or plan.backup.stop)}: choose a target before that"
         )
     return f"backup {plan.backup.label} holds pages with wrong checksums: `pgstack backup list` shows older ones"
 

@@ -44,8 +44,8 @@ def parse(text: str, now: datetime.datetime) -> Target:
     Raises UnknownError for what is none of the forms, and for a time that is yet to come.
     """
     text = text.strip()
-    if text == "latest":
-        return Target("latest", text)
+    if text in {"latest", "now"}:
+        return Target("latest", "latest")
     if text == "immediate":
         return Target("immediate", text)
     if text.isdecimal():

@@ -189,4 +189,4 @@ def test_a_cluster_that_is_not_there_cannot_be_dropped_or_looked_at(pgstack: Run
     )
     assert "has no cluster 1 beside the live one" in pgstack("restore", "swap", "1", "--yes", code=2).stderr
     assert "there is nothing to undo" in pgstack("restore", "undo", "--yes", code=1).stderr
-    assert "has no restored cluster 7" in pgstack("psql", "maps", "-g", "7", code=2).stderr
+    assert "has no cluster 7 that is ready" in pgstack("psql", "maps", "-g", "7", code=2).stderr

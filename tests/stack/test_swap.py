@@ -4,6 +4,7 @@ The targets are chosen by chance from what a ledger outside says; PGSTACK_TEST_T
 """
 
 import datetime
+import fcntl
 import json
 import os
 import random
@@ -15,6 +16,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -225,6 +227,29 @@ def test_a_timeline_that_lacks_its_first_segment_is_told(world: World, pgstack: 
     assert f"local: WAL is missing between {before} and {following}: " in said
     assert lost.startswith(f"lost {first} {first} ")
     assert world.stack.execute("backup", "/usr/local/lib/pgstack/lost-wal") == ""
+
+
+def test_a_move_that_is_not_finished_is_told_and_the_live_cluster_can_not_be_dropped(
+    world: World, pgstack: Run
+) -> None:
+    stack = world.stack
+    with stack.configured(live="2,3"):
+        problems = json.loads(pgstack("status", "--json", code=1, of=stack).stdout)["problems"]
+        assert [it for it in problems if it.startswith("clients are to be moved to cluster 3 and were not")] == problems
+        refused = pgstack("restore", "drop", "2", "--yes", code=2, of=stack)
+        assert "has no cluster 2 beside the live one: there are 1, 3" in refused.stderr
+    pgstack("status", of=stack)
+
+
+def test_two_changes_at_once_are_one_and_a_refusal_that_changes_nothing(world: World, pgstack: Run) -> None:
+    before = world.stack.config_file.read_text()
+    with (Path(world.stack.env["PGSTACK_STATE"]) / world.stack.name / "changing").open("w") as held:
+        held.write("4711\n")
+        held.flush()
+        fcntl.flock(held, fcntl.LOCK_EX)
+        refused = pgstack("restore", "swap", "3", "--yes", code=1, of=world.stack)
+    assert "is being changed by process 4711 of pgstack: wait for it" in refused.stderr
+    assert world.stack.config_file.read_text() == before
 
 
 def test_settings_that_do_not_know_the_live_cluster_are_refused_until_they_are_brought_up_to_date(world: World) -> None:

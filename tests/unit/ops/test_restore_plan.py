@@ -98,6 +98,7 @@ def test_a_missing_segment_on_the_way_is_named_and_one_elsewhere_is_not() -> Non
     there = [it for it in SEGMENTS if it.name != named(3 * SEGMENT, 1)]
 
     assert planned("2026-11-21 10:04:30", there=there).missing == (named(3 * SEGMENT, 1),)
+    assert planned("2026-11-21 10:04:30", there=there).reaches == SEGMENTS[1].archived
     assert not planned("2026-11-21 10:04:30", there=there).possible
     assert planned("2026-11-21 10:07:30", there=there).missing == ()
 

@@ -38,6 +38,7 @@ def test_a_time_is_read_in_the_zone_it_names_else_in_ones_own(text: str, utc: st
     ("text", "target"),
     [
         ("latest", Target("latest", "latest")),
+        ("now", Target("latest", "latest")),
         ("951", Target("xid", "951", number=951)),
         ("16/b374d848", Target("lsn", "16/B374D848", number=0x16B374D848)),
         ("migrate-20261121T231623Z", Target("name", "migrate-20261121T231623Z")),

@@ -304,6 +304,16 @@ def test_a_restored_cluster_is_noted_until_it_is_dropped() -> None:
     )
 
 
+def test_a_cluster_that_was_not_made_and_a_move_that_was_not_finished_are_problems_with_their_ways_on() -> None:
+    verdict = judge(replace(WELL, restored=(2, 3), unmade=(3,), moving=2), lasting=True, stack="prod", now=NOW)
+
+    assert [it.partition(":")[0] for it in verdict.problems] == [
+        "clients are to be moved to cluster 2 and were not",
+        "cluster 3 was to be restored and is not there",
+    ]
+    assert [it[:18] for it in verdict.notes] == ["restored cluster 2"]
+
+
 def test_a_rotation_is_noted_until_it_is_finished_and_what_was_before_it_until_it_is_retired() -> None:
     assert notes(replace(WELL, repository_keys=(3,))) == ""
     assert "`pgstack keys rotate` goes on" in notes(replace(WELL, repository_keys=(3, 2)))
