@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.deployment import Stack
-from tests.stack.repository import REPOSITORY, archived, info
+from tests.stack.repository import REPOSITORY, info, live_archive
 
 _ASIDE = "/tmp/aside"  # noqa: S108 - in the backup container
 
@@ -52,8 +52,7 @@ def bundle(stack: Stack, number: int = -1) -> str:
 
 def segment(stack: Stack) -> tuple[str, str]:
     """The name and the file of a WAL segment of the live timeline that is not the last."""
-    timeline = stack.admin_sql("SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)")
-    name = [it for it in archived(stack) if it.startswith(timeline)][-2]
+    name = live_archive(stack)[-2]
     return name, path(stack, name)
 
 

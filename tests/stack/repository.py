@@ -29,6 +29,12 @@ def archived(stack: Stack) -> dict[str, float]:
     return {match[1]: float(match[2]) for match in sorted(filter(None, found), key=lambda match: match[1])}
 
 
+def live_archive(stack: Stack) -> list[str]:
+    """The archived WAL segments of the timeline that is live, oldest first."""
+    timeline = stack.admin_sql("SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)")
+    return [it for it in archived(stack) if it.startswith(timeline)]
+
+
 def number(segment: str) -> int:
     """The position of a 16 MB segment in its timeline, from its name (PostgreSQL manual, 30.6)."""
     return int(segment[8:16], 16) * 256 + int(segment[16:], 16)
