@@ -99,7 +99,7 @@ def _allow_replication(stack: Stack) -> None:
     files = next(it["Name"] for it in container.attrs["Mounts"] if it["Destination"] == "/etc/pgstack")
     allow = ["sh", "-c", "echo 'local replication postgres peer' >>/etc/pgstack/pg_hba.conf"]
     stack.engine.containers.run(
-        container.attrs["Config"]["Image"], allow, remove=True, network_mode="none",
+        container.attrs["Config"]["Image"], allow, remove=True, network_mode="none", user="0",
         volumes={files: {"bind": "/etc/pgstack", "mode": "rw"}}, labels={"pgstack.stack": stack.prefix},
     )  # fmt: skip
     stack.admin_sql("SELECT pg_reload_conf()")

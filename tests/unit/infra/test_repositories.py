@@ -89,13 +89,15 @@ def test_each_type_becomes_pgbackrest_s_own_options(given: Mapping[str, object],
     assert not [line for line in conf if line.startswith("tls-server")]  # the other file's business
 
 
-def test_what_pgbackrest_takes_from_files_lies_beside_the_configuration() -> None:
+def test_what_pgbackrest_takes_from_files_lies_beside_the_configuration_and_nothing_of_another_store_is_left() -> None:
     ca = authority("a store's").certificate
-    assert files(store(S3)) == {}
-    assert files(store(S3 | {"ca": ca})) == {"offsite/ca.crt": ca}
+    none = dict.fromkeys(("offsite/ca.crt", "offsite/id", "offsite/key.json", "offsite/known_hosts"), "")
+    assert files(None) == files(store(S3)) == none
+    assert files(store(S3 | {"ca": ca})) == none | {"offsite/ca.crt": ca}
     assert "repo1-storage-ca-file=/etc/pgstack/offsite/ca.crt" in offsite_conf(store(S3 | {"ca": ca}), "/x", "k")
-    assert files(store(GCS)) == {"offsite/key.json": f"{GCS['key']}\n"}
-    assert files(store(SFTP)) == {"offsite/id": f"{SFTP['key']}\n", "offsite/known_hosts": f"{SFTP['knownHost']}\n"}
+    assert files(store(GCS)) == none | {"offsite/key.json": f"{GCS['key']}\n"}
+    of_sftp = {"offsite/id": f"{SFTP['key']}\n", "offsite/known_hosts": f"{SFTP['knownHost']}\n"}
+    assert files(store(SFTP)) == none | of_sftp
 
 
 def test_the_server_s_side_names_the_other_side_s_file_and_holds_no_secret() -> None:
