@@ -27,6 +27,8 @@ _PGBACKREST = ["pgbackrest", "--stanza=main"]  # the image says where the config
 _TAKE = "/usr/local/lib/pgstack/take-backup"
 _IN_ONE_LINE = 'said=$("$@" 2>&1) && echo "$said" || { echo "$said" | tr "\\n" " "; exit 1; }'
 _DAY = 24 * 3600  # seconds
+_LOCKED = r"(?s).*unable to acquire lock"
+_BACKED_UP_WITHIN = 3600  # seconds
 _LOCKED_FOR = 60  # seconds; what has piled up while nothing was archived
 
 
@@ -166,6 +168,17 @@ async def ensure_full_backup(
     """
     await create_stanza(engine, container, pgbackrest)
     await engine.run(container, [*pgbackrest, "check"])
+    await _full_backup(engine, container, pgbackrest, before)
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception_message(match=_LOCKED),
+    stop=tenacity.stop_after_delay(_BACKED_UP_WITHIN),
+    wait=tenacity.wait_fixed(1),
+    reraise=True,
+)
+async def _full_backup(engine: Engine, container: str, pgbackrest: Sequence[str], before: int | None) -> None:
+    """While the schedule takes one, there is none yet, and none can be taken; afterwards it may be the one."""
     there = [lsn_of(it["lsn"]["stop"]) for it in await backups(engine, container, pgbackrest)]
     if not [it for it in there if before is None or it <= before]:
         pulumi.log.info("taking the first full backup (some seconds for a new cluster)", ephemeral=True)
@@ -185,7 +198,7 @@ async def ensure_offsite_backup(engine: Engine, container: str, store: stores.St
 
 
 @tenacity.retry(
-    retry=tenacity.retry_if_exception_message(match=".*unable to acquire lock"),
+    retry=tenacity.retry_if_exception_message(match=_LOCKED),
     stop=tenacity.stop_after_delay(_LOCKED_FOR),
     wait=tenacity.wait_fixed(1),
     reraise=True,
