@@ -72,6 +72,8 @@ def world(new_stack: NewStack, pgstack: Run) -> World:
     stack = new_stack()
     stack.pulumi("config", "set", "--path", "pgstack:apps[0]", "maps")
     stack.pulumi("config", "set", "pgstack:seeds", "[]")
+    for kind in ("Full", "Differential", "Incremental"):  # the newest backup is the one that is taken below
+        stack.configure(f"backup{kind}", "0 0 1 1 *")
     stack.up()
 
     def run(*arguments: str) -> str:
@@ -233,7 +235,7 @@ def test_a_move_that_is_not_finished_is_told_and_the_live_cluster_can_not_be_dro
     world: World, pgstack: Run
 ) -> None:
     stack = world.stack
-    with stack.configured(live="2,3"):
+    with stack.configured(live="1,2,3,2,3"):
         problems = json.loads(pgstack("status", "--json", code=1, of=stack).stdout)["problems"]
         assert [it for it in problems if it.startswith("clients are to be moved to cluster 3 and were not")] == problems
         refused = pgstack("restore", "drop", "2", "--yes", code=2, of=stack)
