@@ -115,11 +115,10 @@ def out_of(stack: Stack, engine: Engine, it: Wanted, origin: Mapping[str, str], 
     past = f"{stack.prefix}-postgres-{number}"
     try:
         said = bring(stack, engine, it, past, moment)
-    except one_table.NotThereError:
-        if not (keep or there):
-            generations.remove(stack, number)
-        raise
-    except (OpsError, KeyboardInterrupt):
+    except (OpsError, KeyboardInterrupt) as error:
+        if isinstance(error, one_table.NotThereError) and not (keep or there):
+            generations.remove(stack, number)  # it is of no use to whoever asked
+            raise
         print(
             f"generation {number} is restored and stays: the same with `--to {origin['lsn']}` takes it from there,"
             f" `pgstack restore drop {number}` gives it up",
