@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import functools
-import json
 import re
 import sys
 import time
@@ -114,7 +113,8 @@ def retire(
             engine.run(container, ["sh", "-c", _DELETE, "sh", config(name)])
         except EngineError as error:
             raise OpsError(f"the {name} repository could not be removed, run it again: {error}") from error
-    for urn in _protected(found, others[0]):
+    of_the_key = re.compile(rf"-(repository|offsite)-key{'' if others[0] == 1 else f'-{others[0]}'}$")
+    for urn in found.protected(lambda it: of_the_key.search(it["urn"]) is not None):
         found.pulumi.ask("state", "unprotect", urn, "--yes", stack=found.name)
     _deploy(found, (present,), f"the {kind} repositories are gone, their key is not yet: `pulumi up` goes on")
     print(f"the repositories of key {others[0]} are gone, and so is the key")
@@ -159,12 +159,3 @@ def _deploy(stack: Stack, keys: Sequence[int], otherwise: str) -> None:
         except (OpsError, KeyboardInterrupt):
             print(otherwise, file=sys.stderr)
             raise
-
-
-def _protected(stack: Stack, number: int) -> list[str]:
-    """The URNs of the number's keys in Pulumi's state, as far as they are protected."""
-    state = json.loads(stack.pulumi.ask("stack", "export", stack=stack.name))
-    ending = re.compile(rf"-(repository|offsite)-key{'' if number == 1 else f'-{number}'}$")
-    return [
-        it["urn"] for it in state["deployment"].get("resources", ()) if it.get("protect") and ending.search(it["urn"])
-    ]

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -145,6 +145,12 @@ class Stack:
     def cluster(self, number: int) -> str:
         """The name of the container of that cluster."""
         return f"{self.prefix}-postgres" if number == 1 else f"{self.prefix}-postgres-{number}"
+
+    def protected(self, wanted: Callable[[dict[str, Any]], bool]) -> list[str]:
+        """The URNs of the protected resources in Pulumi's state that `wanted` picks, given each as the state has it."""
+        state = json.loads(self.pulumi.ask("stack", "export", stack=self.name))
+        there = state["deployment"].get("resources", ())
+        return [str(it["urn"]) for it in there if it.get("protect") and wanted(it)]
 
     @property
     def folder(self) -> Path:

@@ -12,7 +12,8 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import docker
@@ -28,6 +29,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cold", action="store_true", help="also time `make up` with nothing built")
     cold = parser.parse_args().cold
+    _report()
+    if cold:
+        _report_cold()
+
+
+@contextmanager
+def measured_stack() -> Iterator[Stack]:
+    """A stack of its own, not deployed yet, from the template preview; it goes when this ends."""
     with tempfile.TemporaryDirectory(prefix="pgstack-figures-") as folder:
         home = Path(folder) / "checkout"
         home.mkdir()
@@ -35,18 +44,18 @@ def main() -> None:
         env = {name: value for name, value in os.environ.items() if not name.startswith(("PULUMI_", "PGSTACK_"))}
         env["PGSTACK_STATE"] = str(home.parent / f"{home.name}-state")
         env |= environment(home, env)
-        _report(home, env)
-    if cold:
-        _report_cold()
+        stack = Stack(f"figures-{uuid.uuid4().hex[:6]}", home, env)
+        try:
+            stack.init("preview")
+            yield stack
+        finally:
+            stack.remove()
 
 
-def _report(home: Path, env: dict[str, str]) -> None:
-    name = f"figures-{uuid.uuid4().hex[:6]}"
-    make_up = ["make", "up", f"STACK={name}", "TEMPLATE=preview"]
-    stack = Stack(name, home, env)
-    try:
-        stack.init("preview")
-        first = _timed(stack.up)
+def _report() -> None:
+    with measured_stack() as stack:
+        make_up = ["make", "up", f"STACK={stack.name}", "TEMPLATE=preview"]
+        first = timed(stack.up)
         image = stack.container("postgres").attrs["Config"]["Image"]
         bare = _median(lambda: docker.from_env().containers.run(image, ["true"], remove=True))
         print(f"reference: one bare container started and gone in {bare:.2f} s (median of {_RUNS})\n")
@@ -55,8 +64,6 @@ def _report(home: Path, env: dict[str, str]) -> None:
         _line("`make up` with nothing to do", _median(lambda: stack.run(*make_up)), bare, "4 s (at most 6 s)")
         plain = _median(lambda: stack.pulumi("up", "--yes"))
         _line("plain `pulumi up`, refresh and preview included", plain, bare, "6 s")
-    finally:
-        stack.remove()
 
 
 def _report_cold() -> None:
@@ -71,7 +78,7 @@ def _report_cold() -> None:
         try:
             for what, goal in (("everything to build", "10 min"), ("tools cached, environment new", "90 s")):
                 shutil.rmtree(clone / ".venv", ignore_errors=True)
-                seconds = _timed(lambda: subprocess.run([*make, "up"], cwd=clone, env=env, check=True))
+                seconds = timed(lambda: subprocess.run([*make, "up"], cwd=clone, env=env, check=True))
                 print(f"`make up`, {what}: {seconds:.0f} s (goal: {goal})")
                 subprocess.run([*make, "down", "YES=1"], cwd=clone, env=env, check=True)
         finally:
@@ -83,10 +90,11 @@ def _line(what: str, seconds: float, bare: float, goal: str) -> None:
 
 
 def _median(action: Callable[[], object]) -> float:
-    return statistics.median(_timed(action) for _ in range(_RUNS))
+    return statistics.median(timed(action) for _ in range(_RUNS))
 
 
-def _timed(action: Callable[[], object]) -> float:
+def timed(action: Callable[[], object]) -> float:
+    """Seconds."""
     start = time.monotonic()
     action()
     return time.monotonic() - start

@@ -11,20 +11,15 @@ import random
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import docker.errors
 from docker.models.containers import Container
 
-from tests.deployment import ROLES, Stack, copy_of_the_checkout
+from tests.deployment import ROLES, Stack
+from tests.figures import measured_stack, timed
 from tests.stack.repository import info
 from tests.stack.writer import writing
-from tools.shell import environment
 
 _SIZES = [int(it) for it in os.environ.get("PGSTACK_BENCH_GB", "1 5").split()]
 _GB = 1024**3
@@ -40,7 +35,9 @@ _TAKE = ("/usr/local/lib/pgstack/take-backup", "full", "local")
 def main() -> None:
     """Measure and print; the stack is its own and goes when it ends."""
     print("| figure | seconds | ratio | goal |\n| --- | --: | --: | --- |")
-    with _stack() as stack:
+    with measured_stack() as stack:
+        stack.configure("apps", '["dovvybuddy"]')
+        stack.up()
         for size in _SIZES:
             _fill(stack, size * _GB)
             _backup(stack, size)
@@ -48,25 +45,6 @@ def main() -> None:
             if size == _SIZES[0]:
                 _first_query(stack, size)
         _killed_host(stack)
-
-
-@contextmanager
-def _stack() -> Iterator[Stack]:
-    with tempfile.TemporaryDirectory(prefix="pgstack-figures-") as folder:
-        home = Path(folder) / "checkout"
-        home.mkdir()
-        copy_of_the_checkout(home)
-        env = {name: value for name, value in os.environ.items() if not name.startswith(("PULUMI_", "PGSTACK_"))}
-        env["PGSTACK_STATE"] = str(home.parent / f"{home.name}-state")
-        env |= environment(home, env)
-        stack = Stack(f"figures-{uuid.uuid4().hex[:6]}", home, env)
-        try:
-            stack.init("preview")
-            stack.configure("apps", '["dovvybuddy"]')
-            stack.up()
-            yield stack
-        finally:
-            stack.remove()
 
 
 def _fill(stack: Stack, wanted: int) -> None:
@@ -84,10 +62,10 @@ def _backup(stack: Stack, size: int) -> None:
     for _ in range(_RUNS):
         copy = f"{_DATA}/figures"
         plain = ("pg_basebackup", "-h", "/run/postgresql", "-U", "postgres", "-D", copy, "-c", "fast", "-X", "none")
-        bare.append(_timed(lambda: stack.execute("postgres", *plain, "--no-manifest")))  # noqa: B023 - called at once
+        bare.append(timed(lambda: stack.execute("postgres", *plain, "--no-manifest")))  # noqa: B023 - called at once
         written = int(stack.execute("postgres", "du", "-sb", copy).split()[0])
         stack.execute("postgres", "rm", "-r", copy)
-        ours.append(_timed(lambda: stack.execute("backup", *_TAKE)))
+        ours.append(timed(lambda: stack.execute("backup", *_TAKE)))
     stored = int(info(stack)["backup"][-1]["info"]["repository"]["delta"])
     _line(f"full backup of {size} GB, beside pg_basebackup", statistics.median(ours), statistics.median(bare), "1")
     print(f"| its bytes, {stored / _GB:.2f} GB, beside pg_basebackup's | | {stored / written:.2f} | 0.33 |", flush=True)
@@ -186,12 +164,6 @@ def _killed_host(stack: Stack) -> None:
 
 def _line(what: str, seconds: float, reference: float, goal: str) -> None:
     print(f"| {what} ({reference:.1f} s) | {seconds:.1f} | {seconds / reference:.2f} | {goal} |", flush=True)
-
-
-def _timed(action: Callable[[], object]) -> float:
-    began = time.monotonic()
-    action()
-    return time.monotonic() - began
 
 
 if __name__ == "__main__":

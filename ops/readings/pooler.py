@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ops.engine import Engine
 
-_CONSOLE = ["psql", "-X", "--csv", "-h", "/tmp", "-p", "6432", "-U", "pgbouncer", "-d", "pgbouncer"]  # noqa: S108 - its own
+CONSOLE = ["psql", "-X", "--csv", "-h", "/tmp", "-p", "6432", "-U", "pgbouncer", "-d", "pgbouncer"]  # noqa: S108 - its own
 _IDLE = ("sv_idle", "sv_used", "sv_tested")
 _MICRO = 1e-6
 
@@ -39,7 +39,7 @@ class Pooler:
 def ask(engine: Engine, container: str, apps: Sequence[str]) -> Pooler:
     """Raises EngineError when the pooler does not answer."""
     questions = ("VERSION", "CONFIG", "DATABASES", "POOLS")
-    return parse(engine.ask(container, [*_CONSOLE, *(it for name in questions for it in ("-c", f"SHOW {name}"))]), apps)
+    return parse(engine.ask(container, [*CONSOLE, *(it for name in questions for it in ("-c", f"SHOW {name}"))]), apps)
 
 
 def parse(text: str, apps: Sequence[str]) -> Pooler:

@@ -112,7 +112,7 @@ def out_of(stack: Stack, engine: Engine, it: Wanted, origin: Mapping[str, str], 
         generations.complete(stack, number)
     else:
         generations.add(stack, number, origin, at_once_live=False)
-    past = f"{stack.prefix}-postgres-{number}"
+    past = stack.cluster(number)
     try:
         said = bring(stack, engine, it, past, moment)
     except (OpsError, KeyboardInterrupt) as error:

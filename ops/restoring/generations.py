@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -93,7 +92,7 @@ def remove(stack: Stack, number: int) -> None:
     with _alone(stack):
         wanted = settings(stack.name)
         if number in wanted.live:
-            for urn in _protected(stack, number):
+            for urn in stack.protected(lambda it: it.get("outputs", {}).get("name") in _volumes(stack, number)):
                 stack.pulumi.ask("state", "unprotect", urn, "--yes", stack=stack.name)
             rest = [it for it in wanted.live if it != number]
             _set(stack.pulumi, stack.name, {"live": _text([it for it, _ in itertools.groupby(rest)])})
@@ -135,13 +134,3 @@ def _up(stack: Stack, otherwise: str, *, migrate: bool = False) -> None:
 def _volumes(stack: Stack, number: int) -> list[str]:
     suffix = "" if number == 1 else f"-{number}"
     return [f"{stack.prefix}-{kind}{suffix}" for kind in ("data", "identity")]
-
-
-def _protected(stack: Stack, number: int) -> list[str]:
-    """The URNs of its volumes in Pulumi's state, as far as they are protected."""
-    state = json.loads(stack.pulumi.ask("stack", "export", stack=stack.name))
-    return [
-        it["urn"]
-        for it in state["deployment"].get("resources", ())
-        if it.get("protect") and it.get("outputs", {}).get("name") in _volumes(stack, number)
-    ]

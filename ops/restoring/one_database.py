@@ -17,9 +17,9 @@ from pathlib import Path
 
 from ops.engine import Engine
 from ops.errors import EngineError, OpsError, UnknownError
+from ops.readings.pooler import CONSOLE
 
 _COPY = Path(__file__).with_name("copy-database")
-_CONSOLE = ["psql", "-X", "--csv", "-h", "/tmp", "-p", "6432", "-U", "pgbouncer", "-d", "pgbouncer"]  # noqa: S108
 _TRANSACTIONS_END_WITHIN = 5  # seconds; then they are ended, for all clients wait for them
 _TRIES = 3  # somebody may come between the end of all sessions and the renaming, which waits 5 s for each to leave
 _KEPT = re.compile(r"(?P<name>\w+)_before_\d{8}_\d{6}", re.ASCII)
@@ -122,7 +122,7 @@ def _waiting(engine: Engine, server: str, pooler: str, database: str) -> Iterato
     if container is None or container.status != "running":
         yield
         return
-    rows = csv.DictReader(engine.ask(pooler, [*_CONSOLE, "-c", "SHOW DATABASES"]).splitlines())
+    rows = csv.DictReader(engine.ask(pooler, [*CONSOLE, "-c", "SHOW DATABASES"]).splitlines())
     names = [row["name"] for row in rows if row["database"] == database]
     with (
         engine.conversation(pooler, ["switch", *names]) as talk,
